@@ -1,0 +1,1 @@
+export type RaftEvent = { readonly kind: "placeholder" };

@@ -1,0 +1,104 @@
+/** The log's border: what the host writes and reads. `open-log.ts` implements it. */
+import type { Clock, Disk, Logger, RheaError } from "@rhea/common";
+import type { ConfState, Entry, HardState } from "../core/types.js";
+
+/** How to open a process's log. */
+export interface LogOptions {
+  readonly disk: Disk;
+  /** The directory of the segments; made if absent. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Size at which a new segment is begun. Bytes; default 64 MiB. */
+  readonly segmentBytes?: number;
+  /** Bytes of recent entries kept in memory over all groups; default 64 MiB. */
+  readonly cacheBytes?: number;
+  /** Called once, at the first failed write or fsync; the owner must stop the process. The log refuses everything after it. */
+  readonly onFailed: (error: RheaError) => void;
+  /** Test builds only: acknowledge without fsync. */
+  readonly testMutations?: { readonly skipSync?: boolean };
+}
+
+/** One thing to remember about one group. */
+export type LogRecord =
+  /** A group exists here from now on; its log starts after `index`, whose term is `term` (0, 0 for an empty first group). */
+  | { readonly kind: "created"; readonly groupId: number; readonly peerId: number; readonly index: number; readonly term: number }
+  /** Entries; they replace everything at and after the first one's index. Contiguous, first index <= lastIndex + 1. */
+  | { readonly kind: "entries"; readonly groupId: number; readonly entries: readonly Entry[] }
+  | { readonly kind: "hardState"; readonly groupId: number; readonly hardState: HardState }
+  /** Everything up to and including `index` is not needed any more. */
+  | { readonly kind: "truncate"; readonly groupId: number; readonly index: number; readonly term: number }
+  /** The staged snapshot at `file` is this group's state from now on (the commit point): the log restarts after `index`. */
+  | { readonly kind: "install"; readonly groupId: number; readonly file: string; readonly index: number; readonly term: number; readonly confState: ConfState }
+  /** The pending install is finished; the staging file may go. */
+  | { readonly kind: "installed"; readonly groupId: number }
+  /** The peer is gone for good. No group with an equal or lower peer id may be created again. */
+  | { readonly kind: "destroyed"; readonly groupId: number; readonly peerId: number; readonly confVer: number; readonly version: number }
+  /** The peer may not start: its log is damaged. Stays until a `destroyed`. */
+  | { readonly kind: "condemned"; readonly groupId: number; readonly reason: string };
+
+/** Where a group is in its life. */
+export type GroupLifecycle =
+  | { readonly state: "live"; readonly peerId: number }
+  | { readonly state: "destroyed"; readonly peerId: number; readonly confVer: number; readonly version: number }
+  /** Must not start or vote. `reason` names file and offset. */
+  | { readonly state: "condemned"; readonly peerId: number; readonly reason: string };
+
+/** A snapshot install that was committed and not yet finished. */
+export interface PendingInstall {
+  readonly file: string;
+  readonly index: number;
+  readonly term: number;
+  readonly confState: ConfState;
+}
+
+/** One group's part of the log; reads are synchronous and see every append made so far, durable or not. */
+export interface GroupLog {
+  readonly groupId: number;
+  readonly lifecycle: GroupLifecycle;
+  /** As of the newest append. */
+  readonly hardState: HardState;
+  readonly pendingInstall: PendingInstall | undefined;
+  /** Index and term of the entry before the first: the truncation point. */
+  readonly truncatedIndex: number;
+  readonly truncatedTerm: number;
+  /** Invariant: lastIndex >= truncatedIndex. */
+  readonly lastIndex: number;
+  /** Bytes of this group's live entries. */
+  readonly liveBytes: number;
+  /** Term of an index in [truncatedIndex, lastIndex]; throws the core's storage errors outside. */
+  term(index: number): number;
+  /** Entries [lo, hi), at least one, else up to `maxBytes` of data; from the cache or, blocking, from the file. */
+  entries(lo: number, hi: number, maxBytes: number): Entry[];
+}
+
+/** Figures for metrics and status. */
+export interface LogStats {
+  readonly segments: number;
+  readonly fileBytes: number;
+  readonly liveBytes: number;
+  readonly appends: number;
+  readonly syncs: number;
+  /** Seconds spent in fdatasync, summed. */
+  readonly syncSeconds: number;
+  /** Age in ms of the oldest append that is not durable yet; 0 if none. */
+  readonly oldestPendingMs: number;
+}
+
+/** One append-only log for all groups of a process. */
+export interface RaftLog {
+  /** Whether the process that wrote it closed it in order. */
+  readonly wasClosedCleanly: boolean;
+  /** All groups ever recorded and still remembered: live, destroyed, condemned. */
+  groups(): Iterable<GroupLog>;
+  group(groupId: number): GroupLog | undefined;
+  /**
+   * Writes records of any groups as one frame (split where over 1 MiB) and resolves when they are durable. Visible to
+   * reads at once. Calls may overlap; at most two frames are in flight, later calls are gathered; promises resolve in call order.
+   * Rejects with DISK_FAILED once the log has failed.
+   */
+  append(records: readonly LogRecord[]): Promise<void>;
+  stats(): LogStats;
+  /** Finishes what is in flight, writes the clean-close record, closes the files. */
+  close(): Promise<void>;
+}

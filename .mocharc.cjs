@@ -5,4 +5,5 @@ module.exports = {
   reporter: "./scripts/mocha/reporter.cjs",
   timeout: 20_000,
   slow: 1_000,
+  diff: false, // node:assert prints its own
 };

@@ -8,18 +8,26 @@ const SLOW_MS = 1_000;
 
 /** Reports a run; with the environment variable RHEA_TEST_TOTALS it also writes the totals to that file, as JSON. */
 module.exports = class ClosingLineReporter extends Mocha.reporters.Base {
+  /**
+   * @param {import("mocha").Runner} runner
+   * @param {import("mocha").MochaOptions} options
+   */
   constructor(runner, options) {
     super(runner, options);
+    /** @type {Map<string, { passed: number, failed: number, ms: number }>} */
     const suites = new Map();
+    /** @type {import("mocha").Test[]} */
     const skipped = [];
+    /** @type {import("mocha").Test[]} */
     const slow = [];
     let passed = 0;
     let failed = 0;
 
-    const suiteOf = (test) => {
-      const title = test.titlePath()[0];
-      if (!suites.has(title)) suites.set(title, { passed: 0, failed: 0, ms: 0 });
-      return suites.get(title);
+    const suiteOf = (/** @type {import("mocha").Test | import("mocha").Hook} */ test) => {
+      const title = test.titlePath()[0] ?? "";
+      const suite = suites.get(title) ?? { passed: 0, failed: 0, ms: 0 };
+      suites.set(title, suite);
+      return suite;
     };
     runner.on(EVENT_TEST_PASS, (test) => {
       passed++;
@@ -28,10 +36,9 @@ module.exports = class ClosingLineReporter extends Mocha.reporters.Base {
       suite.ms += test.duration ?? 0;
       if ((test.duration ?? 0) >= SLOW_MS) slow.push(test);
     });
-    runner.on(EVENT_TEST_FAIL, (test, error) => {
+    runner.on(EVENT_TEST_FAIL, (test) => {
       failed++; // a failing hook arrives here too, and counts as the failure it is
       suiteOf(test).failed++;
-      if (test.type === "hook") test.err ??= error;
     });
     runner.on(EVENT_TEST_PENDING, (test) => {
       skipped.push(test);

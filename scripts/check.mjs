@@ -1,0 +1,69 @@
+// `npm run check`: everything that judges the code without running it. A new check is one more line in CHECKS.
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runAtMost, runCommand } from "./run-command.mjs";
+import { ROOT, setupOrExit } from "./setup.mjs";
+
+const AT_ONCE = 2;
+
+const workspaces = ["common", "proto", "raft", "store", "pd", "client", "history", "operator", "cli", "sim"];
+/** Folders beside the packages that hold TypeScript once they exist. */
+const tools = ["e2e", "bench", "examples"].filter(
+  (folder) => existsSync(join(ROOT, folder)) && readdirSync(join(ROOT, folder)).some((name) => name.endsWith(".ts")),
+);
+
+/**
+ * The checks, longest first. Each is a list of commands that must all succeed.
+ *
+ * @type {readonly { name: string, commands: readonly (readonly string[])[] }[]}
+ */
+const CHECKS = [
+  { name: "lint", commands: [["eslint", "--max-warnings=0", "."]] },
+  {
+    name: "types",
+    commands: [
+      ["tsc", "-b", ".", ...tools],
+      ["tsc", "-p", "scripts"],
+    ],
+  },
+  { name: "format", commands: [["prettier", "--check", "--log-level=warn", "."]] },
+  { name: "dead code", commands: [["knip", "--no-config-hints"]] },
+  {
+    name: "arrows",
+    commands: [
+      ["depcruise", "--config", ".dependency-cruiser.cjs", "--output-type", "err-long", ...workspaces, ...tools],
+    ],
+  },
+  { name: "generated code is fresh", commands: [["node", "scripts/fresh.mjs"]] },
+];
+
+/**
+ * Runs every check and prints each with its seconds, and its output when it fails.
+ *
+ * @returns {Promise<{ passed: number, failed: number }>}
+ */
+export async function runChecks() {
+  const totals = { passed: 0, failed: 0 };
+  await runAtMost(AT_ONCE, CHECKS, async ({ name, commands }) => {
+    let seconds = 0;
+    for (const command of commands) {
+      const result = await runCommand(command);
+      seconds += result.seconds;
+      if (result.ok) continue;
+      totals.failed++;
+      console.log(`FAILED  ${name} (${seconds.toFixed(1)} s): ${command.join(" ")}\n${result.output.trimEnd()}\n`);
+      return;
+    }
+    totals.passed++;
+    console.log(`ok      ${name} (${seconds.toFixed(1)} s)`);
+  });
+  return totals;
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === realpathSync(fileURLToPath(import.meta.url))) {
+  await setupOrExit({ build: false });
+  const { passed, failed } = await runChecks();
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runAtMost, runCommand } from "./run-command.mjs";
 import { ROOT, setupOrExit } from "./setup.mjs";
+import { workspaces } from "./setup/workspaces.mjs";
 
 const AT_ONCE = 2;
 
-const workspaces = ["common", "proto", "raft", "store", "pd", "client", "history", "operator", "cli", "sim"];
 /** Folders beside the packages that hold TypeScript once they exist. */
 const tools = ["e2e", "bench", "examples"].filter(
   (folder) => existsSync(join(ROOT, folder)) && readdirSync(join(ROOT, folder)).some((name) => name.endsWith(".ts")),
@@ -32,7 +32,7 @@ const CHECKS = [
   {
     name: "arrows",
     commands: [
-      ["depcruise", "--config", ".dependency-cruiser.cjs", "--output-type", "err-long", ...workspaces, ...tools],
+      ["depcruise", "--config", ".dependency-cruiser.cjs", "--output-type", "err-long", ...workspaces(ROOT), ...tools],
     ],
   },
   { name: "generated code is fresh", commands: [["node", "scripts/fresh.mjs"]] },

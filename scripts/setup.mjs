@@ -3,7 +3,7 @@
 import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildIsStale, runBuild } from "./setup/build.mjs";
-import { installIsStale, runInstall } from "./setup/install.mjs";
+import { commandsAreMissing, installIsStale, linkCommands, runInstall } from "./setup/install.mjs";
 import { withLock } from "./setup/lock.mjs";
 import { SetupError } from "./setup/setup-error.mjs";
 
@@ -36,11 +36,11 @@ export function requireNode(version) {
  */
 export async function setup({ root = ROOT, build = true } = {}) {
   requireNode(process.versions.node);
-  const stale = () => installIsStale(root) !== undefined || (build && buildIsStale(root));
-  if (!stale()) return;
+  if (installIsStale(root) === undefined && !commandsAreMissing(root) && !(build && buildIsStale(root))) return;
   await withLock(root, () => {
     const reason = installIsStale(root);
     if (reason !== undefined) runInstall(root, reason);
+    if (commandsAreMissing(root)) linkCommands(root);
     if (build && buildIsStale(root)) runBuild(root);
   });
 }

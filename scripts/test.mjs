@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { runChecks } from "./check.mjs";
 import { runAtMost, runCommand } from "./run-command.mjs";
 import { ROOT, setup } from "./setup.mjs";
+import { workspaces } from "./setup/workspaces.mjs";
 import { SetupError } from "./setup/setup-error.mjs";
 
 const AT_ONCE = 2;
@@ -82,8 +83,7 @@ if (await makeReady(false)) {
     totals.passed += checks.passed;
     totals.failed += checks.failed;
   }
-  const { workspaces } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  const folders = (chosen.length > 0 ? chosen : [...workspaces, "scripts"]).filter(hasTests);
+  const folders = (chosen.length > 0 ? chosen : [...workspaces(ROOT), "scripts"]).filter(hasTests);
   await runAtMost(
     AT_ONCE,
     folders.filter((folder) => !ALONE.includes(folder)),

@@ -2,8 +2,10 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { SetupError, tail } from "./setup-error.mjs";
+import { SetupError } from "./setup-error.mjs";
+import { workspaces } from "./workspaces.mjs";
 
+const SHOWN_LINES = 40;
 /** What a package's build reads, beside its package.json and tsconfig.json. */
 const SOURCE_FOLDERS = ["src", "gen"];
 
@@ -40,7 +42,10 @@ export function runBuild(root) {
   });
   if (result.status !== 0) {
     const output = `${result.stdout ?? ""}${result.stderr ?? ""}${result.error?.message ?? ""}`;
-    throw new SetupError(`the build (\`tsc -b\`) failed:\n${tail(output)}`, "correct these errors, then try again");
+    throw new SetupError(
+      `the build (\`tsc -b\`) failed:\n${output.trimEnd().split("\n").slice(0, SHOWN_LINES).join("\n")}`,
+      "correct these errors, then try again",
+    );
   }
   mkdirSync(join(root, ".cache"), { recursive: true });
   writeFileSync(stampPath(root), before);
@@ -49,14 +54,6 @@ export function runBuild(root) {
 
 /** @param {string} root */
 const stampPath = (root) => join(root, ".cache", "build.stamp");
-
-/**
- * @param {string} root
- * @returns {string[]}
- */
-function workspaces(root) {
-  return JSON.parse(readFileSync(join(root, "package.json"), "utf8")).workspaces;
-}
 
 /**
  * @param {string} root

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { SetupError, tail } from "./setup-error.mjs";
+import { SetupError } from "./setup-error.mjs";
+import { workspaces } from "./workspaces.mjs";
 
 /**
  * Says why the dependencies must be installed, or undefined when they are as the lock file wants them. npm notes what it installed in
@@ -27,13 +28,19 @@ export function installIsStale(root) {
     if (found.version !== entry.version) return `${path} is not the locked version`;
     if (entry.link && !existsSync(join(root, path))) return `${path} is missing`;
   }
-  for (const [folder, entry] of Object.entries(wanted)) {
-    if (folder === "" || folder.includes("node_modules/")) continue;
-    for (const name of binsOf(join(root, folder), entry)) {
-      if (!existsSync(join(root, "node_modules", ".bin", name))) return `the command ${name} is not linked`;
-    }
-  }
   return undefined;
+}
+
+/**
+ * Tells whether a command of one of the packages (its `bin`) is missing from node_modules/.bin: a package has got a new one.
+ *
+ * @param {string} root
+ */
+export function commandsAreMissing(root) {
+  return workspaces(root).some((folder) => {
+    const { bin = {} } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
+    return Object.keys(bin).some((name) => !existsSync(join(root, "node_modules", ".bin", name)));
+  });
 }
 
 /**
@@ -47,7 +54,26 @@ export function runInstall(root, reason) {
   process.stderr.write(`installing dependencies (${reason}), this takes about a minute...\n`);
   const started = Date.now();
   // Node's version has been checked already; npm would refuse odd-numbered releases that work.
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--include=dev", "--engine-strict=false"];
+  runNpm(root, ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--include=dev", "--engine-strict=false"]);
+  process.stderr.write(`installed in ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
+}
+
+/**
+ * Links the packages' commands into node_modules/.bin.
+ *
+ * @param {string} root
+ * @throws {SetupError}
+ */
+export function linkCommands(root) {
+  runNpm(root, ["rebuild", "--ignore-scripts"]);
+}
+
+/**
+ * @param {string} root
+ * @param {readonly string[]} args
+ */
+function runNpm(root, args) {
+  // Under `npm run` the variable names the very npm that runs us.
   const npm = process.env.npm_execpath;
   const [command, before] = npm && basename(npm).startsWith("npm") ? [process.execPath, [npm]] : ["npm", []];
   const result = spawnSync(command, [...before, ...args], {
@@ -63,16 +89,16 @@ export function runInstall(root, reason) {
     );
   }
   if (result.status !== 0) {
+    const errors = `${result.stdout}\n${result.stderr}`.split("\n").filter((line) => line.startsWith("npm error"));
     throw new SetupError(
-      `\`npm ${args.join(" ")}\` failed:\n${tail(`${result.stdout}${result.stderr}`)}`,
+      `\`npm ${args.join(" ")}\` failed:\n${errors.slice(0, 25).join("\n")}`,
       "check that this machine reaches its npm registry (`npm ping`) and that the disk has space, then try again",
     );
   }
-  process.stderr.write(`installed in ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
 }
 
 /**
- * @typedef {{ version?: string, resolved?: string, link?: boolean, optional?: boolean, peer?: boolean, bin?: unknown }} LockEntry
+ * @typedef {{ version?: string, resolved?: string, link?: boolean, optional?: boolean, peer?: boolean }} LockEntry
  *
  * @param {string} path
  * @returns {Record<string, LockEntry> | undefined}
@@ -82,19 +108,5 @@ function readPackages(path) {
     return JSON.parse(readFileSync(path, "utf8")).packages;
   } catch {
     return undefined;
-  }
-}
-
-/**
- * @param {string} folder
- * @param {LockEntry} entry
- */
-function binsOf(folder, entry) {
-  if (entry.bin && typeof entry.bin === "object") return Object.keys(entry.bin);
-  try {
-    const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    return bin && typeof bin === "object" ? Object.keys(bin) : [];
-  } catch {
-    return [];
   }
 }

@@ -9,13 +9,3 @@ export class SetupError extends Error {
     this.name = "SetupError";
   }
 }
-
-/**
- * Returns the last lines of a tool's output.
- *
- * @param {string} output
- * @param {number} [lines]
- */
-export function tail(output, lines = 40) {
-  return output.trimEnd().split("\n").slice(-lines).join("\n");
-}

@@ -267,6 +267,8 @@ export interface ProgressStatus {
   readonly pendingSnapshot: number;
   readonly inflightMsgs: number;
   readonly inflightBytes: number;
+  /** Says that the inflight window is full. */
+  readonly inflightFull: boolean;
 }
 
 /** Is the cheap part of a peer's status. The object is reused: read it, do not keep it. */

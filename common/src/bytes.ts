@@ -36,6 +36,7 @@ export function isInRange(key: string, start: string, end: string): boolean {
 
 /** Throws unless `value` is a whole number in 0..2^53-1. */
 export function assertSafeUint(value: number, what: string): number {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${what}: ${String(value)} is no whole number in 0..2^53-1`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError(`${what}: ${String(value)} is no whole number in 0..2^53-1`);
   return value;
 }

@@ -5,10 +5,21 @@
  */
 export { ERROR_CODES, InvariantError, RheaError, invariant, isErrorCode } from "./errors.js";
 export type { ErrorCode, ErrorCodeRow, ErrorDetails, RegionDetail } from "./errors.js";
-export { EMPTY_BYTES, asBuffer, assertSafeUint, compareBytes, crc32, fromLatin1, isInRange, toLatin1 } from "./bytes.js";
+export {
+  EMPTY_BYTES,
+  asBuffer,
+  assertSafeUint,
+  compareBytes,
+  crc32,
+  fromLatin1,
+  isInRange,
+  toLatin1,
+} from "./bytes.js";
 export { readWholeFile, replaceFile } from "./env.js";
 export type { Clock, Disk, DiskFile, DiskStat, Rng, Scheduler, TimerHandle } from "./env.js";
 export type { Net, RpcChannel, RpcContext, RpcMethod, RpcServer, RpcStream, StreamListener } from "./net.js";
 export { silentLogger } from "./logger.js";
 export type { LogLevel, Logger } from "./logger.js";
 export { errorFromJson, errorToJson } from "./error-json.js";
+export { envName, flagName, loadConfig } from "./config.js";
+export type { ConfigKey, ConfigOf, ConfigSchema, ConfigSources, ConfigValue } from "./config.js";

@@ -36,7 +36,12 @@ export const KvMethods = {
 /** Stores, clients, operator and rheactl to PD. */
 export const PdMethods = {
   ClusterInfo: method("/rhea.Pd/ClusterInfo", "unary", pb.ClusterInfoRequest, pb.ClusterInfoResponse),
-  SetClusterConfig: method("/rhea.Pd/SetClusterConfig", "unary", pb.SetClusterConfigRequest, pb.SetClusterConfigResponse),
+  SetClusterConfig: method(
+    "/rhea.Pd/SetClusterConfig",
+    "unary",
+    pb.SetClusterConfigRequest,
+    pb.SetClusterConfigResponse,
+  ),
   Bootstrap: method("/rhea.Pd/Bootstrap", "unary", pb.BootstrapRequest, pb.BootstrapResponse),
   AllocId: method("/rhea.Pd/AllocId", "unary", pb.AllocIdRequest, pb.AllocIdResponse),
   PutStore: method("/rhea.Pd/PutStore", "unary", pb.PutStoreRequest, pb.PutStoreResponse),

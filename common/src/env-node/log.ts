@@ -1,0 +1,42 @@
+/** Logging through winston: one line per entry, to standard error or a file. */
+import winston from "winston";
+import type { Logger, LogLevel } from "../logger.js";
+
+const ORDER: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 };
+
+/** Makes a process's logger. Lines: time, level, name, message, fields as JSON. Default: level info, standard error. */
+export function createLogger(options: {
+  readonly name: string;
+  readonly level?: LogLevel;
+  readonly file?: string;
+}): Logger {
+  const level = options.level ?? "info";
+  const line = winston.format.printf(({ timestamp, level: at, message, ...fields }) => {
+    const extra = Object.keys(fields).length === 0 ? "" : ` ${JSON.stringify(fields)}`;
+    return `${String(timestamp)} ${at.padEnd(5)} ${options.name} ${String(message)}${extra}`;
+  });
+  /* eslint-disable @typescript-eslint/no-unsafe-class-instance-assignment -- winston declares its transports twice */
+  const sink: winston.transport =
+    options.file === undefined
+      ? new winston.transports.Console({ stderrLevels: Object.keys(ORDER) })
+      : new winston.transports.File({ filename: options.file });
+  /* eslint-enable @typescript-eslint/no-unsafe-class-instance-assignment */
+  const root = winston.createLogger({
+    level,
+    format: winston.format.combine(winston.format.timestamp(), line),
+    transports: [sink],
+  });
+  return wrap(root, level);
+}
+
+function wrap(target: winston.Logger, level: LogLevel): Logger {
+  const limit = ORDER[level];
+  return {
+    isEnabled: (at) => ORDER[at] <= limit,
+    log: (at, message, fields) => {
+      // A disabled winston call costs microseconds: the level is judged here.
+      if (ORDER[at] <= limit) target.log(at, message, fields ?? {});
+    },
+    child: (fields) => wrap(target.child(fields), level),
+  };
+}

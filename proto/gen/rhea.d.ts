@@ -635,6 +635,7 @@ export interface StoreToPd {
   regions: RegionStats[];
   stepResults: StepResult[];
   fullRound: boolean;
+  heldPeers: HeldPeer[];
 }
 export interface StoreToPdInit {
   readonly header?: PdHeaderInit | null | undefined;
@@ -643,8 +644,20 @@ export interface StoreToPdInit {
   readonly regions?: readonly RegionStatsInit[] | undefined;
   readonly stepResults?: readonly StepResultInit[] | undefined;
   readonly fullRound?: boolean | undefined;
+  readonly heldPeers?: readonly HeldPeerInit[] | undefined;
 }
 export declare const StoreToPd: MessageCodec<StoreToPd, StoreToPdInit>;
+export interface HeldPeer {
+  regionId: number;
+  peerId: number;
+  confVer: number;
+}
+export interface HeldPeerInit {
+  readonly regionId?: number | undefined;
+  readonly peerId?: number | undefined;
+  readonly confVer?: number | undefined;
+}
+export declare const HeldPeer: MessageCodec<HeldPeer, HeldPeerInit>;
 export interface StepResult {
   operationId: number;
   regionId: number;
@@ -850,6 +863,8 @@ export interface StoreInfo {
   drainBlocked: string;
   drainTotal: number;
   diskLost: boolean;
+  evictLeadersMsLeft: number;
+  connected: boolean;
 }
 export interface StoreInfoInit {
   readonly store?: StoreInit | null | undefined;
@@ -862,6 +877,8 @@ export interface StoreInfoInit {
   readonly drainBlocked?: string | undefined;
   readonly drainTotal?: number | undefined;
   readonly diskLost?: boolean | undefined;
+  readonly evictLeadersMsLeft?: number | undefined;
+  readonly connected?: boolean | undefined;
 }
 export declare const StoreInfo: MessageCodec<StoreInfo, StoreInfoInit>;
 export interface StoreRequest {
@@ -1006,6 +1023,39 @@ export interface CancelOperationRequestInit {
   readonly origin?: string | undefined;
 }
 export declare const CancelOperationRequest: MessageCodec<CancelOperationRequest, CancelOperationRequestInit>;
+export interface PdStoreRecord {
+  store: Store | null;
+  drainTotal: number;
+  diskLost: boolean;
+  drainOrigin: string;
+  diskLostReason: string;
+}
+export interface PdStoreRecordInit {
+  readonly store?: StoreInit | null | undefined;
+  readonly drainTotal?: number | undefined;
+  readonly diskLost?: boolean | undefined;
+  readonly drainOrigin?: string | undefined;
+  readonly diskLostReason?: string | undefined;
+}
+export declare const PdStoreRecord: MessageCodec<PdStoreRecord, PdStoreRecordInit>;
+export interface PdBootstrapRecord {
+  clusterId: number;
+  firstRegion: Region | null;
+  createdAt: number;
+}
+export interface PdBootstrapRecordInit {
+  readonly clusterId?: number | undefined;
+  readonly firstRegion?: RegionInit | null | undefined;
+  readonly createdAt?: number | undefined;
+}
+export declare const PdBootstrapRecord: MessageCodec<PdBootstrapRecord, PdBootstrapRecordInit>;
+export interface PdIdWindow {
+  end: number;
+}
+export interface PdIdWindowInit {
+  readonly end?: number | undefined;
+}
+export declare const PdIdWindow: MessageCodec<PdIdWindow, PdIdWindowInit>;
 export interface RaftEntry {
   type: number;
   term: number;

@@ -5365,6 +5365,7 @@ export const rhea = $root.rhea = (() => {
         const StoreToPd = function (properties) {
             this.regions = [];
             this.stepResults = [];
+            this.heldPeers = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5377,6 +5378,7 @@ export const rhea = $root.rhea = (() => {
         StoreToPd.prototype.regions = $util.emptyArray;
         StoreToPd.prototype.stepResults = $util.emptyArray;
         StoreToPd.prototype.fullRound = false;
+        StoreToPd.prototype.heldPeers = $util.emptyArray;
 
         StoreToPd.create = function(properties) {
             return new StoreToPd(properties);
@@ -5403,6 +5405,9 @@ export const rhea = $root.rhea = (() => {
                     $root.rhea.StepResult.encode(message.stepResults[i], writer.uint32(42).fork(), _depth + 1).ldelim();
             if (message.fullRound != null && $Object.hasOwnProperty.call(message, "fullRound") && message.fullRound !== false)
                 writer.uint32(48).bool(message.fullRound);
+            if (message.heldPeers != null && message.heldPeers.length)
+                for (let i = 0; i < message.heldPeers.length; ++i)
+                    $root.rhea.HeldPeer.encode(message.heldPeers[i], writer.uint32(58).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5479,6 +5484,14 @@ export const rhea = $root.rhea = (() => {
                             delete message.fullRound;
                         continue;
                     }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.heldPeers && message.heldPeers.length))
+                            message.heldPeers = [];
+                        message.heldPeers.push($root.rhea.HeldPeer.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -5497,6 +5510,116 @@ export const rhea = $root.rhea = (() => {
         };
 
         return StoreToPd;
+    })();
+
+    rhea.HeldPeer = (function() {
+
+        const HeldPeer = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        HeldPeer.prototype.regionId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        HeldPeer.prototype.peerId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        HeldPeer.prototype.confVer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+        HeldPeer.create = function(properties) {
+            return new HeldPeer(properties);
+        };
+
+        HeldPeer.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.regionId != null && $Object.hasOwnProperty.call(message, "regionId") && (typeof message.regionId === "object" ? message.regionId.low || message.regionId.high : message.regionId !== 0))
+                writer.uint32(8).uint64(message.regionId);
+            if (message.peerId != null && $Object.hasOwnProperty.call(message, "peerId") && (typeof message.peerId === "object" ? message.peerId.low || message.peerId.high : message.peerId !== 0))
+                writer.uint32(16).uint64(message.peerId);
+            if (message.confVer != null && $Object.hasOwnProperty.call(message, "confVer") && (typeof message.confVer === "object" ? message.confVer.low || message.confVer.high : message.confVer !== 0))
+                writer.uint32(24).uint64(message.confVer);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        HeldPeer.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.HeldPeer();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.regionId = value;
+                        else
+                            delete message.regionId;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.peerId = value;
+                        else
+                            delete message.peerId;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.confVer = value;
+                        else
+                            delete message.confVer;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return HeldPeer;
     })();
 
     rhea.StepResult = (function() {
@@ -7218,6 +7341,8 @@ export const rhea = $root.rhea = (() => {
         StoreInfo.prototype.drainBlocked = "";
         StoreInfo.prototype.drainTotal = 0;
         StoreInfo.prototype.diskLost = false;
+        StoreInfo.prototype.evictLeadersMsLeft = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        StoreInfo.prototype.connected = false;
 
         StoreInfo.create = function(properties) {
             return new StoreInfo(properties);
@@ -7250,6 +7375,10 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(72).uint32(message.drainTotal);
             if (message.diskLost != null && $Object.hasOwnProperty.call(message, "diskLost") && message.diskLost !== false)
                 writer.uint32(80).bool(message.diskLost);
+            if (message.evictLeadersMsLeft != null && $Object.hasOwnProperty.call(message, "evictLeadersMsLeft") && (typeof message.evictLeadersMsLeft === "object" ? message.evictLeadersMsLeft.low || message.evictLeadersMsLeft.high : message.evictLeadersMsLeft !== 0))
+                writer.uint32(88).uint64(message.evictLeadersMsLeft);
+            if (message.connected != null && $Object.hasOwnProperty.call(message, "connected") && message.connected !== false)
+                writer.uint32(96).bool(message.connected);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -7365,6 +7494,24 @@ export const rhea = $root.rhea = (() => {
                             message.diskLost = value;
                         else
                             delete message.diskLost;
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.evictLeadersMsLeft = value;
+                        else
+                            delete message.evictLeadersMsLeft;
+                        continue;
+                    }
+                case 12: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.connected = value;
+                        else
+                            delete message.connected;
                         continue;
                     }
                 }
@@ -8652,6 +8799,330 @@ export const rhea = $root.rhea = (() => {
         };
 
         return CancelOperationRequest;
+    })();
+
+    rhea.PdStoreRecord = (function() {
+
+        const PdStoreRecord = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PdStoreRecord.prototype.store = null;
+        PdStoreRecord.prototype.drainTotal = 0;
+        PdStoreRecord.prototype.diskLost = false;
+        PdStoreRecord.prototype.drainOrigin = "";
+        PdStoreRecord.prototype.diskLostReason = "";
+
+        PdStoreRecord.create = function(properties) {
+            return new PdStoreRecord(properties);
+        };
+
+        PdStoreRecord.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.store != null && $Object.hasOwnProperty.call(message, "store"))
+                $root.rhea.Store.encode(message.store, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.drainTotal != null && $Object.hasOwnProperty.call(message, "drainTotal") && message.drainTotal !== 0)
+                writer.uint32(16).uint32(message.drainTotal);
+            if (message.diskLost != null && $Object.hasOwnProperty.call(message, "diskLost") && message.diskLost !== false)
+                writer.uint32(24).bool(message.diskLost);
+            if (message.drainOrigin != null && $Object.hasOwnProperty.call(message, "drainOrigin") && message.drainOrigin !== "")
+                writer.uint32(34).string(message.drainOrigin);
+            if (message.diskLostReason != null && $Object.hasOwnProperty.call(message, "diskLostReason") && message.diskLostReason !== "")
+                writer.uint32(42).string(message.diskLostReason);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PdStoreRecord.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.PdStoreRecord();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.store = $root.rhea.Store.decode(reader, reader.size(), $undefined, _depth + 1, message.store);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.drainTotal = value;
+                        else
+                            delete message.drainTotal;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.diskLost = value;
+                        else
+                            delete message.diskLost;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.drainOrigin = value;
+                        else
+                            delete message.drainOrigin;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.diskLostReason = value;
+                        else
+                            delete message.diskLostReason;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return PdStoreRecord;
+    })();
+
+    rhea.PdBootstrapRecord = (function() {
+
+        const PdBootstrapRecord = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PdBootstrapRecord.prototype.clusterId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        PdBootstrapRecord.prototype.firstRegion = null;
+        PdBootstrapRecord.prototype.createdAt = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+        PdBootstrapRecord.create = function(properties) {
+            return new PdBootstrapRecord(properties);
+        };
+
+        PdBootstrapRecord.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && (typeof message.clusterId === "object" ? message.clusterId.low || message.clusterId.high : message.clusterId !== 0))
+                writer.uint32(8).uint64(message.clusterId);
+            if (message.firstRegion != null && $Object.hasOwnProperty.call(message, "firstRegion"))
+                $root.rhea.Region.encode(message.firstRegion, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.createdAt != null && $Object.hasOwnProperty.call(message, "createdAt") && (typeof message.createdAt === "object" ? message.createdAt.low || message.createdAt.high : message.createdAt !== 0))
+                writer.uint32(24).uint64(message.createdAt);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PdBootstrapRecord.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.PdBootstrapRecord();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.clusterId = value;
+                        else
+                            delete message.clusterId;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.firstRegion = $root.rhea.Region.decode(reader, reader.size(), $undefined, _depth + 1, message.firstRegion);
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.createdAt = value;
+                        else
+                            delete message.createdAt;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return PdBootstrapRecord;
+    })();
+
+    rhea.PdIdWindow = (function() {
+
+        const PdIdWindow = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PdIdWindow.prototype.end = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+        PdIdWindow.create = function(properties) {
+            return new PdIdWindow(properties);
+        };
+
+        PdIdWindow.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.end != null && $Object.hasOwnProperty.call(message, "end") && (typeof message.end === "object" ? message.end.low || message.end.high : message.end !== 0))
+                writer.uint32(8).uint64(message.end);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PdIdWindow.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.PdIdWindow();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.end = value;
+                        else
+                            delete message.end;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return PdIdWindow;
     })();
 
     rhea.RaftEntry = (function() {
@@ -10926,4 +11397,4 @@ export {
   $root as default
 };
 
-export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;
+export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, HeldPeer, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, PdStoreRecord, PdBootstrapRecord, PdIdWindow, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;

@@ -1,1 +1,2 @@
+/** Node's side of the store: classic-level and the wiring of the process main. Used by mains and tests only. */
 export {};

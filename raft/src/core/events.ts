@@ -204,7 +204,6 @@ const DEBUG_EVENTS: ReadonlySet<RaftEvent["kind"]> = new Set([
   "snapshotReported",
   "peerUnreachable",
   "appendRefused",
-  "stableEntryMissing",
   "transferToLearnerIgnored",
   "transferToSelfIgnored",
   "timeoutNowIgnored",

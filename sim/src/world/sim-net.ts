@@ -1,0 +1,432 @@
+/**
+ * A network with faults. Nodes are named by the host part of addresses. Messages go through their codecs, so that both
+ * ends share nothing. Within a stream messages arrive in order (as in TCP) unless the stream's method is declared
+ * unreliable, then they may also be lost, doubled and reordered. A blocked direction holds everything back; streams that
+ * it holds too long break on both ends, new ones are refused after a while.
+ */
+import {
+  RheaError,
+  type Net,
+  type RpcChannel,
+  type RpcContext,
+  type RpcMethod,
+  type RpcServer,
+  type RpcStream,
+  type StreamListener,
+} from "@rhea/common";
+import type { EventQueue } from "./event-queue.js";
+import type { SimRandom } from "./random.js";
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const KEEPALIVE_MS = 3_000;
+
+/** The dials of the network, changed by a nemesis while the world runs. */
+export interface NetFaults {
+  /** Chances per message of a method in `unreliable`. */
+  lossRatio: number;
+  duplicateRatio: number;
+  reorderRatio: number;
+  /** Extra delay of slow messages, and how many of them are slow. */
+  tailMs: number;
+  tailRatio: number;
+  /** Paths of methods whose messages need not arrive in order. Their first message of a stream always does. */
+  unreliable: readonly string[];
+}
+
+/** The network of a world. */
+export interface SimNet {
+  readonly faults: NetFaults;
+  /** The network as a process on `node` sees it; `kill` cuts all its connections and servers, with a reset to the others. */
+  processNet(node: string): { readonly net: Net; kill(): void };
+  /** Blocks one direction. */
+  block(from: string, to: string): void;
+  unblock(from: string, to: string): void;
+  unblockAll(): void;
+  /** Breaks every stream between two nodes. */
+  reset(a: string, b: string): void;
+  /** Messages delivered so far. */
+  readonly delivered: number;
+}
+
+interface UnaryHandler {
+  (bytes: Uint8Array, context: RpcContext): Promise<Uint8Array>;
+}
+interface ServerEntry {
+  readonly node: string;
+  readonly unary: Map<string, UnaryHandler>;
+  readonly streams: Map<string, (connection: Connection) => void>;
+  isOpen: boolean;
+}
+
+/** One end of a stream, bytes only; the typed face is laid over it. */
+interface End {
+  readonly node: string;
+  readonly remote: string;
+  deliver(bytes: Uint8Array): void;
+  finish(error: Error | undefined): void;
+  /** Hands over what came before the listener was set. */
+  attach(): void;
+  onBytes: ((bytes: Uint8Array) => void) | undefined;
+  onEnd: ((error: Error | undefined) => void) | undefined;
+  isOpen: boolean;
+}
+
+interface Connection {
+  readonly client: End;
+  readonly server: End;
+  readonly isUnreliable: boolean;
+  readonly lastArrivalMs: { client: number; server: number };
+  sent: number;
+  isOpen: boolean;
+}
+
+/** Makes a network without nodes. */
+export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
+  const servers = new Map<string, ServerEntry>();
+  const blocked = new Set<string>();
+  const held: { readonly connection: Connection; readonly send: () => void; readonly link: string }[] = [];
+  const connections = new Set<Connection>();
+  const faults: NetFaults = {
+    lossRatio: 0,
+    duplicateRatio: 0,
+    reorderRatio: 0,
+    tailMs: 50,
+    tailRatio: 0.01,
+    unreliable: [],
+  };
+  let delivered = 0;
+  let nextPort = 40_000;
+
+  const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(":"));
+  const linkOf = (from: string, to: string): string => `${from}>${to}`;
+  const delay = (): number =>
+    0.1 + random.fraction() * 0.8 + (random.chance(faults.tailRatio) ? random.fraction() * faults.tailMs : 0);
+
+  const breakConnection = (connection: Connection, error: Error): void => {
+    if (!connection.isOpen) return;
+    connection.isOpen = false;
+    connections.delete(connection);
+    for (const end of [connection.client, connection.server])
+      queue.plan(delay(), () => {
+        end.finish(error);
+      });
+  };
+  const broken = (what: string): RheaError => new RheaError("UNAVAILABLE", `${what}: connection reset`);
+
+  const transmit = (connection: Connection, toServer: boolean, bytes: Uint8Array): void => {
+    const [from, to] = toServer ? [connection.client, connection.server] : [connection.server, connection.client];
+    const isFirst = connection.sent++ === 0;
+    const copy = Buffer.from(bytes);
+    const go = (): void => {
+      if (!connection.isOpen) return;
+      const isLoose = connection.isUnreliable && toServer && !isFirst;
+      if (isLoose && random.chance(faults.lossRatio)) return;
+      const side = toServer ? "server" : "client";
+      const arrive = (atMs: number): void =>
+        void queue.plan(atMs - queue.nowMs, () => {
+          if (!connection.isOpen) return;
+          delivered++;
+          to.deliver(copy);
+        });
+      let atMs = queue.nowMs + delay();
+      if (!(isLoose && random.chance(faults.reorderRatio))) {
+        atMs = Math.max(atMs, connection.lastArrivalMs[side]);
+        connection.lastArrivalMs[side] = atMs;
+      }
+      arrive(atMs);
+      if (isLoose && random.chance(faults.duplicateRatio)) arrive(atMs + delay());
+    };
+    const link = linkOf(from.node, to.node);
+    if (!blocked.has(link)) go();
+    else {
+      held.push({ connection, send: go, link });
+      queue.plan(KEEPALIVE_MS, () => {
+        if (held.some((item) => item.connection === connection)) breakConnection(connection, broken(to.remote));
+      });
+    }
+  };
+
+  const release = (): void => {
+    for (const item of held.splice(0)) {
+      if (blocked.has(item.link)) held.push(item);
+      else item.send();
+    }
+  };
+
+  const createEnd = (node: string, remote: string): End => {
+    const waiting: Uint8Array[] = [];
+    let ended: { error: Error | undefined } | undefined;
+    const end: End = {
+      node,
+      remote,
+      isOpen: true,
+      onBytes: undefined,
+      onEnd: undefined,
+      deliver(bytes) {
+        if (end.onBytes === undefined) waiting.push(bytes);
+        else end.onBytes(bytes);
+      },
+      finish(error) {
+        if (ended !== undefined) return;
+        ended = { error };
+        end.isOpen = false;
+        end.onEnd?.(error);
+      },
+      attach() {
+        if (end.onBytes !== undefined) for (const bytes of waiting.splice(0)) end.onBytes(bytes);
+        if (ended !== undefined) end.onEnd?.(ended.error);
+      },
+    };
+    return end;
+  };
+
+  const face = <In, Out>(
+    connection: Connection,
+    isServer: boolean,
+    encode: (message: Out) => Uint8Array,
+    decode: (bytes: Uint8Array) => In,
+    isAlive: () => boolean,
+  ): RpcStream<In, Out> => {
+    const end = isServer ? connection.server : connection.client;
+    return {
+      remote: end.remote,
+      queuedBytes: 0,
+      listen(listener: StreamListener<In>) {
+        queue.plan(0, () => {
+          end.onBytes = (bytes) => {
+            if (isAlive()) listener.onMessage(decode(bytes));
+          };
+          end.onEnd = (error) => {
+            if (isAlive()) listener.onClose(error);
+          };
+          end.attach();
+        });
+      },
+      send(message) {
+        if (!end.isOpen || !connection.isOpen) return false;
+        transmit(connection, !isServer, encode(message));
+        return true;
+      },
+      close(error) {
+        if (!end.isOpen) return;
+        end.isOpen = false;
+        const other = isServer ? connection.client : connection.server;
+        const side = isServer ? "client" : "server";
+        const atMs = Math.max(queue.nowMs + delay(), connection.lastArrivalMs[side]);
+        queue.plan(atMs - queue.nowMs, () => {
+          connection.isOpen = false;
+          connections.delete(connection);
+          other.finish(error);
+        });
+        queue.plan(0, () => {
+          end.finish(error);
+        });
+      },
+    };
+  };
+
+  return {
+    faults,
+    get delivered() {
+      return delivered;
+    },
+    block: (from, to) => void blocked.add(linkOf(from, to)),
+    unblock: (from, to) => {
+      blocked.delete(linkOf(from, to));
+      release();
+    },
+    unblockAll: () => {
+      blocked.clear();
+      release();
+    },
+    reset: (a, b) => {
+      for (const connection of [...connections]) {
+        const nodes = [connection.client.node, connection.server.node];
+        if (nodes.includes(a) && nodes.includes(b)) breakConnection(connection, broken(b));
+      }
+    },
+    processNet(node) {
+      let isAlive = true;
+      const own = new Set<ServerEntry>();
+      const addresses = new Set<string>();
+      const alive = (): boolean => isAlive;
+
+      const connect = (address: string): RpcChannel => {
+        const target = hostOf(address);
+        let isClosed = false;
+        const unavailable = (why: string): RheaError => new RheaError("UNAVAILABLE", `${address}: ${why}`);
+        const isBlocked = (): boolean => blocked.has(linkOf(node, target)) || blocked.has(linkOf(target, node));
+        return {
+          address,
+          unary(method, request, options) {
+            const bytes = Buffer.from(method.encodeRequest(request));
+            return new Promise((resolve, reject) => {
+              let isDone = false;
+              const finish = (act: () => void): void => {
+                if (isDone || !isAlive) return;
+                isDone = true;
+                deadline.cancel();
+                act();
+              };
+              const deadline = queue.plan(options.timeoutMs, () => {
+                finish(() => {
+                  reject(
+                    new RheaError(
+                      "DEADLINE_EXCEEDED",
+                      `${method.path} at ${address}: no answer in ${String(options.timeoutMs)} ms`,
+                    ),
+                  );
+                });
+              });
+              options.signal?.addEventListener("abort", () => {
+                finish(() => {
+                  reject(new RheaError("CANCELLED", `${method.path} at ${address}: cancelled`));
+                });
+              });
+              if (isBlocked()) {
+                queue.plan(CONNECT_TIMEOUT_MS, () => {
+                  finish(() => {
+                    reject(unavailable("no route"));
+                  });
+                });
+                return;
+              }
+              queue.plan(delay(), () => {
+                const server = servers.get(address);
+                const handler = server?.unary.get(method.path);
+                if (server?.isOpen !== true || handler === undefined) {
+                  queue.plan(delay(), () => {
+                    finish(() => {
+                      reject(unavailable("connection refused"));
+                    });
+                  });
+                  return;
+                }
+                handler(bytes, { remote: node }).then(
+                  (answer) => {
+                    if (!server.isOpen || isBlocked()) return;
+                    queue.plan(delay(), () => {
+                      finish(() => {
+                        resolve(method.decodeResponse(answer));
+                      });
+                    });
+                  },
+                  (error: unknown) => {
+                    if (!server.isOpen || isBlocked()) return;
+                    queue.plan(delay(), () => {
+                      finish(() => {
+                        reject(RheaError.from(error));
+                      });
+                    });
+                  },
+                );
+              });
+            });
+          },
+          stream(method) {
+            const connection: Connection = {
+              client: createEnd(node, address),
+              server: createEnd(target, node),
+              isUnreliable: faults.unreliable.includes(method.path),
+              lastArrivalMs: { client: queue.nowMs, server: queue.nowMs },
+              sent: 0,
+              isOpen: true,
+            };
+            connections.add(connection);
+            const refuse = (why: string): void => {
+              connection.isOpen = false;
+              connections.delete(connection);
+              connection.client.finish(unavailable(why));
+            };
+            if (isClosed)
+              queue.plan(0, () => {
+                refuse("channel closed");
+              });
+            else if (isBlocked())
+              queue.plan(CONNECT_TIMEOUT_MS, () => {
+                refuse("no route");
+              });
+            else {
+              const acceptedAtMs = queue.nowMs + delay();
+              connection.lastArrivalMs.server = acceptedAtMs;
+              queue.plan(acceptedAtMs - queue.nowMs, () => {
+                const server = servers.get(address);
+                const accept = server?.streams.get(method.path);
+                if (server?.isOpen !== true || accept === undefined)
+                  queue.plan(delay(), () => {
+                    refuse("connection refused");
+                  });
+                else accept(connection);
+              });
+            }
+            return face(
+              connection,
+              false,
+              (message) => method.encodeRequest(message),
+              (bytes) => method.decodeResponse(bytes),
+              alive,
+            );
+          },
+          close() {
+            isClosed = true;
+          },
+        };
+      };
+
+      const createServer = (): RpcServer => {
+        const entry: ServerEntry = { node, unary: new Map(), streams: new Map(), isOpen: true };
+        own.add(entry);
+        return {
+          unary<ReqInit, Req, ResInit, Res>(
+            method: RpcMethod<ReqInit, Req, ResInit, Res>,
+            handler: (request: Req, context: RpcContext) => Promise<ResInit>,
+          ) {
+            entry.unary.set(method.path, async (bytes, context) =>
+              Buffer.from(method.encodeResponse(await handler(method.decodeRequest(bytes), context))),
+            );
+          },
+          stream<ReqInit, Req, ResInit, Res>(
+            method: RpcMethod<ReqInit, Req, ResInit, Res>,
+            handler: (stream: RpcStream<Req, ResInit>) => void,
+          ) {
+            entry.streams.set(method.path, (connection) => {
+              handler(
+                face(
+                  connection,
+                  true,
+                  (message: ResInit) => method.encodeResponse(message),
+                  (bytes) => method.decodeRequest(bytes),
+                  alive,
+                ),
+              );
+            });
+          },
+          listen(address) {
+            const bound = address.endsWith(":0") ? `${hostOf(address)}:${String(nextPort++)}` : address;
+            if (servers.get(bound)?.isOpen === true)
+              return Promise.reject(new RheaError("UNAVAILABLE", `cannot listen on ${bound}: in use`));
+            servers.set(bound, entry);
+            addresses.add(bound);
+            return Promise.resolve(bound);
+          },
+          close() {
+            entry.isOpen = false;
+            return Promise.resolve();
+          },
+        };
+      };
+
+      return {
+        net: { connect, createServer },
+        kill() {
+          isAlive = false;
+          for (const entry of own) entry.isOpen = false;
+          for (const connection of [...connections]) {
+            if (connection.client.node !== node && connection.server.node !== node) continue;
+            breakConnection(connection, broken(node));
+          }
+        },
+      };
+    },
+  };
+}

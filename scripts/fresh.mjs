@@ -8,7 +8,10 @@ import { ROOT } from "./setup.mjs";
 /**
  * Each generator writes its files into the folder given as its only argument, or into `output` without one.
  */
-const GENERATORS = [{ script: "proto/generate.mjs", output: "proto/gen", refresh: "npm run proto" }];
+const GENERATORS = [
+  { script: "proto/generate.mjs", output: "proto/gen", refresh: "npm run proto" },
+  { script: "operator/generate-api.mjs", output: "operator/src/api/gen", refresh: "node operator/generate-api.mjs" },
+];
 
 /** @param {string} folder */
 const filesOf = (folder) =>

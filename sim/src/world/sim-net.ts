@@ -76,6 +76,8 @@ interface Connection {
   readonly server: End;
   readonly isUnreliable: boolean;
   readonly lastArrivalMs: { client: number; server: number };
+  /** When the first message to the server arrives: none may overtake it. */
+  openMs: number;
   sent: number;
   isOpen: boolean;
 }
@@ -128,11 +130,12 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
           delivered++;
           to.deliver(copy);
         });
-      let atMs = queue.nowMs + delay();
+      let atMs = Math.max(queue.nowMs + delay(), isFirst ? 0 : connection.openMs);
       if (!(isLoose && random.chance(faults.reorderRatio))) {
         atMs = Math.max(atMs, connection.lastArrivalMs[side]);
         connection.lastArrivalMs[side] = atMs;
       }
+      if (isFirst) connection.openMs = atMs;
       arrive(atMs);
       if (isLoose && random.chance(faults.duplicateRatio)) arrive(atMs + delay());
     };
@@ -329,6 +332,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
               server: createEnd(target, node),
               isUnreliable: faults.unreliable.includes(method.path),
               lastArrivalMs: { client: queue.nowMs, server: queue.nowMs },
+              openMs: queue.nowMs,
               sent: 0,
               isOpen: true,
             };

@@ -3,5 +3,6 @@
  * (`npm run conformance -- DIR...`), the test beside it runs what is at hand. Nothing in production calls it; it judges, it never
  * rewrites expectations.
  */
-export { runConformance, runFile } from "./run.js";
-export type { ConformanceReport, FileReport } from "./run.js";
+export { OWN_TRANSCRIPTS, publishedTranscripts } from "./places.js";
+export { runConformance } from "./run.js";
+export type { FileReport } from "./run.js";

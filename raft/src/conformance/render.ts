@@ -188,7 +188,7 @@ function quote(data: Uint8Array): string {
   const text = Buffer.from(data).toString("utf8");
   if (text.includes("\ufffd"))
     return `"${[...data].map((byte) => quoteChar(String.fromCharCode(byte), byte)).join("")}"`;
-  return `"${[...text].map((char) => quoteChar(char, char.codePointAt(0) ?? 0)).join("")}"`;
+  return `"${Array.from(text, (char) => quoteChar(char, char.codePointAt(0) ?? 0)).join("")}"`;
 }
 
 const ESCAPES: ReadonlyMap<string, string> = new Map([

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { parseDatadriven, type Directive } from "./datadriven.js";
 import { interactionHandler } from "./interaction.js";
@@ -6,7 +6,7 @@ import { membershipHandler } from "./membership.js";
 import { quorumHandler } from "./quorum.js";
 
 /** Is what a transcript exercises. */
-export type TranscriptKind = "quorum" | "confchange" | "interaction";
+type TranscriptKind = "quorum" | "confchange" | "interaction";
 
 /** Is the outcome of one file. */
 export interface FileReport {
@@ -15,13 +15,18 @@ export interface FileReport {
   readonly passed: number;
   readonly total: number;
   /** Is the first case that came out differently; the file ends there, because what follows depends on it. */
-  readonly failure?: { readonly directive: Directive; readonly actual: string };
+  readonly failure?: {
+    readonly line: number;
+    readonly command: string;
+    readonly expected: string;
+    readonly actual: string;
+  };
 }
 
 /** Is the outcome of all files below some directories. */
-export interface ConformanceReport {
+interface ConformanceReport {
   readonly files: readonly FileReport[];
-  /** Is the paths that were asked for and do not exist. */
+  /** Is the paths that were asked for and hold no transcript. */
   readonly missing: readonly string[];
 }
 
@@ -31,38 +36,48 @@ const HANDLERS: Record<TranscriptKind, () => (directive: Directive) => string> =
   interaction: interactionHandler,
 };
 
-/** Runs all transcripts (*.txt) below the given files and directories, in the order of their names. */
+/** Runs the given files, and all transcripts (*.txt) below the given directories in the order of their names. */
 export function runConformance(paths: readonly string[]): ConformanceReport {
-  const missing = paths.filter((path) => !existsSync(path));
-  const files = paths.filter((path) => existsSync(path)).flatMap(transcriptsBelow);
-  return { files: files.map(runFile), missing };
+  const found = paths.map((path) => ({ path, files: existsSync(path) ? transcriptsAt(path) : [] }));
+  return {
+    files: found.flatMap(({ files }) => files.map(runFile)),
+    missing: found.filter(({ files }) => files.length === 0).map(({ path }) => path),
+  };
 }
 
-/** Runs one transcript. */
-export function runFile(path: string): FileReport {
-  const directives = parseDatadriven(readFileSync(path, "utf8"));
+function runFile(path: string): FileReport {
+  let directives: Directive[];
+  try {
+    directives = parseDatadriven(readFileSync(path, "utf8"));
+  } catch (error) {
+    const actual = `not run: ${error instanceof Error ? error.message : String(error)}`;
+    return {
+      path,
+      kind: kindOf(path, []),
+      passed: 0,
+      total: 0,
+      failure: { line: 1, command: "", expected: "", actual },
+    };
+  }
   const kind = kindOf(path, directives);
   const handle = HANDLERS[kind]();
   let passed = 0;
   for (const directive of directives) {
-    const actual = outcome(handle, directive);
-    if (actual !== directive.expected)
-      return { path, kind, passed, total: directives.length, failure: { directive, actual } };
+    const { line, command, expected } = directive;
+    const text = handle(directive);
+    const actual = text === "" || text.endsWith("\n") ? text : `${text}\n`;
+    if (actual !== expected) {
+      return { path, kind, passed, total: directives.length, failure: { line, command, expected, actual } };
+    }
     passed++;
   }
   return { path, kind, passed, total: directives.length };
 }
 
-function outcome(handle: (directive: Directive) => string, directive: Directive): string {
-  const text = handle(directive);
-  return text === "" || text.endsWith("\n") ? text : `${text}\n`;
-}
-
-function transcriptsBelow(path: string): string[] {
-  if (path.endsWith(".txt")) return [path];
-  const entries = readdirSync(path, { withFileTypes: true });
-  const below = entries.flatMap((entry) => {
-    if (entry.isDirectory()) return transcriptsBelow(join(path, entry.name));
+function transcriptsAt(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  const below = readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory()) return transcriptsAt(join(path, entry.name));
     return entry.name.endsWith(".txt") ? [join(path, entry.name)] : [];
   });
   return below.sort();

@@ -12,7 +12,6 @@ import { stepCandidate } from "./step-candidate.js";
 import { stepFollower } from "./step-follower.js";
 import { stepLeader } from "./step-leader.js";
 import type { DropReason } from "./errors.js";
-import type { RaftEvent } from "./events.js";
 import type { EmitEvent } from "./unstable.js";
 import { NO_PEER } from "./types.js";
 import type {
@@ -87,7 +86,7 @@ export class Raft {
     this.emit =
       onEvent &&
       ((event) => {
-        onEvent({ ...event, id: this.id } as RaftEvent);
+        onEvent({ ...event, id: this.id });
       });
     const { storage, applied, maxCommittedSizePerReady } = this.config;
     this.log = new RaftLog(storage, maxCommittedSizePerReady, this.emit);

@@ -1057,13 +1057,13 @@ export interface PdIdWindowInit {
 }
 export declare const PdIdWindow: MessageCodec<PdIdWindow, PdIdWindowInit>;
 export interface RaftEntry {
-  type: number;
+  kind: number;
   term: number;
   index: number;
   data: Uint8Array;
 }
 export interface RaftEntryInit {
-  readonly type?: number | undefined;
+  readonly kind?: number | undefined;
   readonly term?: number | undefined;
   readonly index?: number | undefined;
   readonly data?: Uint8Array | undefined;
@@ -1088,11 +1088,13 @@ export interface RaftSnapshotMeta {
   index: number;
   term: number;
   confState: RaftConfState | null;
+  peers: CliPeer[];
 }
 export interface RaftSnapshotMetaInit {
   readonly index?: number | undefined;
   readonly term?: number | undefined;
   readonly confState?: RaftConfStateInit | null | undefined;
+  readonly peers?: readonly CliPeerInit[] | undefined;
 }
 export declare const RaftSnapshotMeta: MessageCodec<RaftSnapshotMeta, RaftSnapshotMetaInit>;
 export interface RaftMessage {
@@ -1100,8 +1102,6 @@ export interface RaftMessage {
   groupId: number;
   fromPeer: number;
   toPeer: number;
-  fromStore: number;
-  toStore: number;
   term: number;
   logTerm: number;
   index: number;
@@ -1122,8 +1122,6 @@ export interface RaftMessageInit {
   readonly groupId?: number | undefined;
   readonly fromPeer?: number | undefined;
   readonly toPeer?: number | undefined;
-  readonly fromStore?: number | undefined;
-  readonly toStore?: number | undefined;
   readonly term?: number | undefined;
   readonly logTerm?: number | undefined;
   readonly index?: number | undefined;
@@ -1151,6 +1149,7 @@ export interface HeartbeatItem {
   startKey: Uint8Array;
   endKey: Uint8Array;
   initial: boolean;
+  truncatedIndex: number;
 }
 export interface HeartbeatItemInit {
   readonly groupId?: number | undefined;
@@ -1163,6 +1162,7 @@ export interface HeartbeatItemInit {
   readonly startKey?: Uint8Array | undefined;
   readonly endKey?: Uint8Array | undefined;
   readonly initial?: boolean | undefined;
+  readonly truncatedIndex?: number | undefined;
 }
 export declare const HeartbeatItem: MessageCodec<HeartbeatItem, HeartbeatItemInit>;
 export interface HeartbeatAckItem {
@@ -1171,7 +1171,6 @@ export interface HeartbeatAckItem {
   toPeer: number;
   term: number;
   readSeq: number;
-  refused: boolean;
 }
 export interface HeartbeatAckItemInit {
   readonly groupId?: number | undefined;
@@ -1179,7 +1178,6 @@ export interface HeartbeatAckItemInit {
   readonly toPeer?: number | undefined;
   readonly term?: number | undefined;
   readonly readSeq?: number | undefined;
-  readonly refused?: boolean | undefined;
 }
 export declare const HeartbeatAckItem: MessageCodec<HeartbeatAckItem, HeartbeatAckItemInit>;
 export interface ProcessHeartbeat {
@@ -1277,10 +1275,14 @@ export declare const SnapshotFile: MessageCodec<SnapshotFile, SnapshotFileInit>;
 export interface SnapshotReply {
   accepted: boolean;
   error: Error | null;
+  writtenBytes: number;
+  done: boolean;
 }
 export interface SnapshotReplyInit {
   readonly accepted?: boolean | undefined;
   readonly error?: ErrorInit | null | undefined;
+  readonly writtenBytes?: number | undefined;
+  readonly done?: boolean | undefined;
 }
 export declare const SnapshotReply: MessageCodec<SnapshotReply, SnapshotReplyInit>;
 export interface CliPeer {

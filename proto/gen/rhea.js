@@ -9134,7 +9134,7 @@ export const rhea = $root.rhea = (() => {
                         this[keys[i]] = properties[keys[i]];
         };
 
-        RaftEntry.prototype.type = 0;
+        RaftEntry.prototype.kind = 0;
         RaftEntry.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftEntry.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftEntry.prototype.data = $util.newBuffer([]);
@@ -9150,8 +9150,8 @@ export const rhea = $root.rhea = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.type != null && $Object.hasOwnProperty.call(message, "type") && message.type !== 0)
-                writer.uint32(8).uint32(message.type);
+            if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0)
+                writer.uint32(8).uint32(message.kind);
             if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
                 writer.uint32(16).uint64(message.term);
             if (message.index != null && $Object.hasOwnProperty.call(message, "index") && (typeof message.index === "object" ? message.index.low || message.index.high : message.index !== 0))
@@ -9195,9 +9195,9 @@ export const rhea = $root.rhea = (() => {
                         if (wireType !== 0)
                             break;
                         if (value = reader.uint32())
-                            message.type = value;
+                            message.kind = value;
                         else
-                            delete message.type;
+                            delete message.kind;
                         continue;
                     }
                 case 2: {
@@ -9408,6 +9408,7 @@ export const rhea = $root.rhea = (() => {
     rhea.RaftSnapshotMeta = (function() {
 
         const RaftSnapshotMeta = function (properties) {
+            this.peers = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -9417,6 +9418,7 @@ export const rhea = $root.rhea = (() => {
         RaftSnapshotMeta.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftSnapshotMeta.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftSnapshotMeta.prototype.confState = null;
+        RaftSnapshotMeta.prototype.peers = $util.emptyArray;
 
         RaftSnapshotMeta.create = function(properties) {
             return new RaftSnapshotMeta(properties);
@@ -9435,6 +9437,9 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(16).uint64(message.term);
             if (message.confState != null && $Object.hasOwnProperty.call(message, "confState"))
                 $root.rhea.RaftConfState.encode(message.confState, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.peers != null && message.peers.length)
+                for (let i = 0; i < message.peers.length; ++i)
+                    $root.rhea.CliPeer.encode(message.peers[i], writer.uint32(34).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9492,6 +9497,14 @@ export const rhea = $root.rhea = (() => {
                         message.confState = $root.rhea.RaftConfState.decode(reader, reader.size(), $undefined, _depth + 1, message.confState);
                         continue;
                     }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.peers && message.peers.length))
+                            message.peers = [];
+                        message.peers.push($root.rhea.CliPeer.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -9526,8 +9539,6 @@ export const rhea = $root.rhea = (() => {
         RaftMessage.prototype.groupId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftMessage.prototype.fromPeer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftMessage.prototype.toPeer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-        RaftMessage.prototype.fromStore = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-        RaftMessage.prototype.toStore = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftMessage.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftMessage.prototype.logTerm = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         RaftMessage.prototype.index = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
@@ -9562,10 +9573,6 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(24).uint64(message.fromPeer);
             if (message.toPeer != null && $Object.hasOwnProperty.call(message, "toPeer") && (typeof message.toPeer === "object" ? message.toPeer.low || message.toPeer.high : message.toPeer !== 0))
                 writer.uint32(32).uint64(message.toPeer);
-            if (message.fromStore != null && $Object.hasOwnProperty.call(message, "fromStore") && (typeof message.fromStore === "object" ? message.fromStore.low || message.fromStore.high : message.fromStore !== 0))
-                writer.uint32(40).uint64(message.fromStore);
-            if (message.toStore != null && $Object.hasOwnProperty.call(message, "toStore") && (typeof message.toStore === "object" ? message.toStore.low || message.toStore.high : message.toStore !== 0))
-                writer.uint32(48).uint64(message.toStore);
             if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
                 writer.uint32(56).uint64(message.term);
             if (message.logTerm != null && $Object.hasOwnProperty.call(message, "logTerm") && (typeof message.logTerm === "object" ? message.logTerm.low || message.logTerm.high : message.logTerm !== 0))
@@ -9662,24 +9669,6 @@ export const rhea = $root.rhea = (() => {
                             message.toPeer = value;
                         else
                             delete message.toPeer;
-                        continue;
-                    }
-                case 5: {
-                        if (wireType !== 0)
-                            break;
-                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                            message.fromStore = value;
-                        else
-                            delete message.fromStore;
-                        continue;
-                    }
-                case 6: {
-                        if (wireType !== 0)
-                            break;
-                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                            message.toStore = value;
-                        else
-                            delete message.toStore;
                         continue;
                     }
                 case 7: {
@@ -9840,6 +9829,7 @@ export const rhea = $root.rhea = (() => {
         HeartbeatItem.prototype.startKey = $util.newBuffer([]);
         HeartbeatItem.prototype.endKey = $util.newBuffer([]);
         HeartbeatItem.prototype.initial = false;
+        HeartbeatItem.prototype.truncatedIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
         HeartbeatItem.create = function(properties) {
             return new HeartbeatItem(properties);
@@ -9872,6 +9862,8 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(74).bytes(message.endKey);
             if (message.initial != null && $Object.hasOwnProperty.call(message, "initial") && message.initial !== false)
                 writer.uint32(80).bool(message.initial);
+            if (message.truncatedIndex != null && $Object.hasOwnProperty.call(message, "truncatedIndex") && (typeof message.truncatedIndex === "object" ? message.truncatedIndex.low || message.truncatedIndex.high : message.truncatedIndex !== 0))
+                writer.uint32(88).uint64(message.truncatedIndex);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9992,6 +9984,15 @@ export const rhea = $root.rhea = (() => {
                             delete message.initial;
                         continue;
                     }
+                case 11: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.truncatedIndex = value;
+                        else
+                            delete message.truncatedIndex;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -10026,7 +10027,6 @@ export const rhea = $root.rhea = (() => {
         HeartbeatAckItem.prototype.toPeer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         HeartbeatAckItem.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         HeartbeatAckItem.prototype.readSeq = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-        HeartbeatAckItem.prototype.refused = false;
 
         HeartbeatAckItem.create = function(properties) {
             return new HeartbeatAckItem(properties);
@@ -10049,8 +10049,6 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(32).uint64(message.term);
             if (message.readSeq != null && $Object.hasOwnProperty.call(message, "readSeq") && (typeof message.readSeq === "object" ? message.readSeq.low || message.readSeq.high : message.readSeq !== 0))
                 writer.uint32(40).uint64(message.readSeq);
-            if (message.refused != null && $Object.hasOwnProperty.call(message, "refused") && message.refused !== false)
-                writer.uint32(48).bool(message.refused);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -10127,15 +10125,6 @@ export const rhea = $root.rhea = (() => {
                             message.readSeq = value;
                         else
                             delete message.readSeq;
-                        continue;
-                    }
-                case 6: {
-                        if (wireType !== 0)
-                            break;
-                        if (value = reader.bool())
-                            message.refused = value;
-                        else
-                            delete message.refused;
                         continue;
                     }
                 }
@@ -10971,6 +10960,8 @@ export const rhea = $root.rhea = (() => {
 
         SnapshotReply.prototype.accepted = false;
         SnapshotReply.prototype.error = null;
+        SnapshotReply.prototype.writtenBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        SnapshotReply.prototype.done = false;
 
         SnapshotReply.create = function(properties) {
             return new SnapshotReply(properties);
@@ -10987,6 +10978,10 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(8).bool(message.accepted);
             if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
                 $root.rhea.Error.encode(message.error, writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.writtenBytes != null && $Object.hasOwnProperty.call(message, "writtenBytes") && (typeof message.writtenBytes === "object" ? message.writtenBytes.low || message.writtenBytes.high : message.writtenBytes !== 0))
+                writer.uint32(24).uint64(message.writtenBytes);
+            if (message.done != null && $Object.hasOwnProperty.call(message, "done") && message.done !== false)
+                writer.uint32(32).bool(message.done);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11033,6 +11028,24 @@ export const rhea = $root.rhea = (() => {
                         if (wireType !== 2)
                             break;
                         message.error = $root.rhea.Error.decode(reader, reader.size(), $undefined, _depth + 1, message.error);
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.writtenBytes = value;
+                        else
+                            delete message.writtenBytes;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.done = value;
+                        else
+                            delete message.done;
                         continue;
                     }
                 }

@@ -110,6 +110,7 @@ export default defineConfig(
       eqeqeq: "error",
       "max-lines": ["error", { max: 600 }],
       "no-constant-condition": ["error", { checkLoops: "allExceptWhileTrue" }],
+      "no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       "object-shorthand": "error",
       "prefer-const": "error",
     },
@@ -130,7 +131,16 @@ export default defineConfig(
   },
   {
     files: ["**/*.test.mjs"],
-    languageOptions: { globals: { describe: "readonly", it: "readonly", before: "readonly", after: "readonly" } },
+    languageOptions: {
+      globals: {
+        describe: "readonly",
+        it: "readonly",
+        before: "readonly",
+        beforeEach: "readonly",
+        after: "readonly",
+        afterEach: "readonly",
+      },
+    },
   },
   {
     files: ["**/*.ts"],

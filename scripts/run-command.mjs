@@ -3,13 +3,13 @@ import { delimiter, join } from "node:path";
 import { ROOT } from "./setup.mjs";
 
 /**
- * Runs one command from the root of the repository and gathers what it prints.
+ * Runs one command and gathers what it prints.
  *
  * @param {readonly string[]} command the program (those of node_modules/.bin are found; `node` is this Node) and its arguments
- * @param {NodeJS.ProcessEnv} [env] added to this process's environment
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options] `cwd`: default the root of the repository; `env`: added to this process's
  * @returns {Promise<{ ok: boolean, output: string, seconds: number }>} `output` has both streams, in order of arrival
  */
-export function runCommand([program = "", ...args], env = {}) {
+export function runCommand([program = "", ...args], { cwd = ROOT, env = {} } = {}) {
   const started = performance.now();
   return new Promise((resolve) => {
     /** @type {Buffer[]} */
@@ -17,7 +17,7 @@ export function runCommand([program = "", ...args], env = {}) {
     const finish = (/** @type {boolean} */ ok, /** @type {string} */ note) =>
       resolve({ ok, output: Buffer.concat(chunks).toString() + note, seconds: (performance.now() - started) / 1000 });
     const child = spawn(program === "node" ? process.execPath : program, args, {
-      cwd: ROOT,
+      cwd,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         ...process.env,

@@ -34,7 +34,7 @@ async function runTests(folder) {
   const totalsFile = join(scratch, "totals.json");
   try {
     const { ok, output, seconds } = await runCommand(["mocha", "--forbid-only", specOf(folder)], {
-      RHEA_TEST_TOTALS: totalsFile,
+      env: { RHEA_TEST_TOTALS: totalsFile },
     });
     console.log(`\n${folder} (${seconds.toFixed(1)} s)\n${output.trimEnd()}`);
     const counted = readTotals(totalsFile);

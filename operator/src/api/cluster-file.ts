@@ -28,7 +28,7 @@ export function parseClusterFile(file: string, text: string, previous?: RheaClus
     );
   }
   if (second !== undefined) {
-    const start = second.contents?.range?.[0] ?? text.length;
+    const start = second.contents?.range[0] ?? text.length;
     throw invalid(file, [
       { ...place(start), message: "a second document: the file describes exactly one RheaCluster" },
     ]);
@@ -71,7 +71,7 @@ function offsetOf(document: Document.Parsed, { path, atKey }: SpecIssue): number
     const node = !pointAtKey && isNode(value) && value.range ? value : key;
     return node.range?.[0] ?? 0;
   }
-  return document.contents?.range?.[0] ?? 0;
+  return document.contents?.range[0] ?? 0;
 }
 
 function invalid(file: string, issues: readonly { line: number; column: number; message: string }[]): RheaError {

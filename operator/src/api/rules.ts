@@ -13,38 +13,56 @@ interface LocalRule {
   holds(self: unknown, oldSelf: unknown): boolean;
 }
 
-function rule<T>(path: string, text: string, holds: (self: T) => boolean): LocalRule {
-  return { path, rule: text, isTransition: false, holds: (self) => holds(self as T) };
+/** The types of the places that have rules. */
+interface Places {
+  "": RheaCluster;
+  spec: RheaClusterSpec;
+  "spec.stores": StoresSpec;
+  "spec.stores.storage": StorageSpec;
+  "spec.config.raft": RaftSpec;
 }
 
-function transition<T>(path: string, text: string, holds: (self: T, oldSelf: T) => boolean): LocalRule {
-  return { path, rule: text, isTransition: true, holds: (self, oldSelf) => holds(self as T, oldSelf as T) };
+function rule<P extends keyof Places>(path: P, text: string, holds: (self: Places[P]) => boolean): LocalRule {
+  return { path, rule: text, isTransition: false, holds: (self) => holds(self as Places[P]) };
+}
+
+function transition<P extends keyof Places>(
+  path: P,
+  text: string,
+  holds: (self: Places[P], oldSelf: Places[P]) => boolean,
+): LocalRule {
+  return {
+    path,
+    rule: text,
+    isTransition: true,
+    holds: (self, oldSelf) => holds(self as Places[P], oldSelf as Places[P]),
+  };
 }
 
 /** The local form of every CEL rule of the CRD. */
 export const LOCAL_RULES: readonly LocalRule[] = [
-  rule<RheaCluster>("", "self.metadata.name.size() <= 40", (self) => (self.metadata?.name.length ?? 0) <= 40),
-  rule<RheaClusterSpec>(
+  rule("", "self.metadata.name.size() <= 40", (self) => (self.metadata?.name.length ?? 0) <= 40),
+  rule(
     "spec",
     "self.stores.replicas >= (has(self.regions) && has(self.regions.replicas) ? self.regions.replicas : 3)",
     (self) => self.stores.replicas >= (self.regions?.replicas ?? 3),
   ),
-  transition<StoresSpec>(
+  transition(
     "spec.stores",
     "(has(self.engine) ? self.engine : 'leveldb') == (has(oldSelf.engine) ? oldSelf.engine : 'leveldb')",
     (self, oldSelf) => (self.engine ?? "leveldb") === (oldSelf.engine ?? "leveldb"),
   ),
-  transition<StoresSpec>(
+  transition(
     "spec.stores",
     "!has(oldSelf.storage) || has(self.storage)",
     (self, oldSelf) => oldSelf.storage === undefined || self.storage !== undefined,
   ),
-  transition<StorageSpec>(
+  transition(
     "spec.stores.storage",
     "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
     (self, oldSelf) => quantityBytes(self.size) >= quantityBytes(oldSelf.size),
   ),
-  rule<RaftSpec>(
+  rule(
     "spec.config.raft",
     "(has(self.electionTicks) ? self.electionTicks : 8) >= 3 * (has(self.heartbeatTicks) ? self.heartbeatTicks : 2)",
     (self) => (self.electionTicks ?? 8) >= 3 * (self.heartbeatTicks ?? 2),

@@ -71,7 +71,7 @@ function toIssue(error: ErrorObject): SpecIssue {
   switch (error.keyword) {
     case "additionalProperties": {
       const key = String(params["additionalProperty"]);
-      const allowed = Object.keys((parent?.["properties"] ?? {}) as Schema);
+      const allowed = Object.keys(parent?.["properties"] ?? {});
       return {
         path: [...path, key],
         atKey: true,

@@ -1,0 +1,96 @@
+import type { PdConfig } from "./observed.js";
+
+/** What an action does. Executors switch over it; every kind may be repeated without harm. */
+export type Step =
+  | { readonly kind: "startPd" }
+  /** Makes the record of a new store and starts it. */
+  | { readonly kind: "addStore"; readonly name: string; readonly ordinal: number }
+  /** Starts the process of a store that exists, with its own directory and never with a new one. */
+  | { readonly kind: "startStore"; readonly name: string }
+  | { readonly kind: "stopProcess"; readonly name: string }
+  /** Stops in order and starts again. */
+  | { readonly kind: "restartProcess"; readonly name: string }
+  | { readonly kind: "drainStore"; readonly name: string; readonly storeId: number }
+  | { readonly kind: "cancelDrain"; readonly name: string; readonly storeId: number }
+  /** Makes the store a tombstone in PD. `force`: it is dead and nothing is left on it. */
+  | { readonly kind: "removeStore"; readonly name: string; readonly storeId: number; readonly force: boolean }
+  /** Deletes the record, the directory and the log of a store that is a tombstone or never registered. */
+  | { readonly kind: "deleteStore"; readonly name: string }
+  /** Asks PD for the operation replace-peer with origin `operator`. */
+  | {
+      readonly kind: "replacePeer";
+      readonly regionId: number;
+      readonly fromStoreId: number;
+      readonly toStoreId: number;
+      readonly fromName: string;
+      readonly toName: string;
+    }
+  | { readonly kind: "reportDiskLost"; readonly name: string; readonly storeId: number }
+  | { readonly kind: "setClusterConfig"; readonly config: PdConfig };
+
+/** One step of the plan with everything a person needs to agree to it. */
+export type Action = Step & {
+  /** Why it is done. */
+  readonly reason: string;
+  /** The counted facts that make it safe. */
+  readonly proof: string;
+  /** How it is taken back. */
+  readonly undo: string;
+};
+
+/** Something that the plan would do and does not, or that it cannot mend. */
+export interface Blocked {
+  /** A store, a region or the cluster, as users call it. */
+  readonly object: string;
+  /** Why, with numbers. */
+  readonly reason: string;
+  /** Milliseconds until it is tried again, where that is known. */
+  readonly retryInMs?: number;
+}
+
+/** Actions and what is held back; parts of a plan are joined with {@link joinParts}. */
+export interface PlanPart {
+  readonly actions: readonly Action[];
+  readonly blocked: readonly Blocked[];
+}
+
+/** Nothing to do and nothing held back. */
+export const NOTHING: PlanPart = { actions: [], blocked: [] };
+
+/** Joins parts in order. */
+export function joinParts(...parts: readonly PlanPart[]): PlanPart {
+  return {
+    actions: parts.flatMap(({ actions }) => actions),
+    blocked: parts.flatMap(({ blocked }) => blocked),
+  };
+}
+
+/** Names an action in one short phrase for people. */
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case "startPd":
+      return "start pd";
+    case "addStore":
+      return `add ${step.name}`;
+    case "startStore":
+      return `start ${step.name}`;
+    case "stopProcess":
+      return `stop ${step.name}`;
+    case "restartProcess":
+      return `restart ${step.name}`;
+    case "drainStore":
+      return `drain ${step.name}`;
+    case "cancelDrain":
+      return `cancel the drain of ${step.name}`;
+    case "removeStore":
+      return `remove ${step.name} from the cluster`;
+    case "deleteStore":
+      return `delete the data of ${step.name}`;
+    case "replacePeer":
+      return `region ${step.regionId}: replace the peer on ${step.fromName} by one on ${step.toName}`;
+    case "reportDiskLost":
+      return `tell pd that the disk of ${step.name} is lost`;
+    case "setClusterConfig":
+      return "set the configuration of pd";
+  }
+}

@@ -1,0 +1,72 @@
+import type { DesiredCluster } from "../api/resolve.js";
+import { joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
+import { planClusterConfig } from "./cluster-config.js";
+import { makeContext, type Context } from "./judge.js";
+import type { Observed } from "./observed.js";
+import { planProcesses } from "./processes.js";
+import { planReplacement } from "./replacement.js";
+import { planScale } from "./scale.js";
+import { makeStatus, type PlannedStatus } from "./status.js";
+
+/** What to do now, what is held back, and how things stand. */
+export interface Plan {
+  /** To be executed in this order, unless the mode is Plan. */
+  readonly actions: readonly Action[];
+  readonly blocked: readonly Blocked[];
+  readonly status: PlannedStatus;
+}
+
+/**
+ * Decides what brings the observed cluster one step nearer to the desired one. Pure: the same input gives the same plan, and the plan
+ * of a settled cluster is empty. Nothing touches regions or stores while PD's view is missing or stale; processes are kept running all
+ * the same, because a store's own identity guards it.
+ *
+ * @param now milliseconds on the monotonic clock that `observed` uses
+ */
+export function plan(observed: Observed, desired: DesiredCluster, now: number): Plan {
+  const context = makeContext(observed, desired, now);
+  const { actions, blocked } = decide(context);
+  return { actions, blocked, status: makeStatus(context, actions, blocked) };
+}
+
+function decide(context: Context): PlanPart {
+  const { desired, observed, view } = context;
+  if (desired.mode === "Paused") {
+    return {
+      actions: [],
+      blocked: [{ object: "cluster", reason: "mode is Paused: nothing is done until it is Reconcile" }],
+    };
+  }
+  const processes = planProcesses(context);
+  if (desired.suspend) return processes;
+  return joinParts(
+    processes,
+    planClusterConfig(context),
+    planReplacement(context),
+    planScale(context),
+    watchSpace(context),
+    stalePd(observed, view),
+  );
+}
+
+function stalePd(observed: Observed, view: Context["view"]): PlanPart {
+  const isBlind = view === undefined && observed.pd.initialised && observed.pd.process.kind === "running";
+  const reason = "PD does not answer: regions and stores are left as they are until it does";
+  return { actions: [], blocked: isBlind ? [{ object: observed.pd.name, reason }] : [] };
+}
+
+/** Reports stores that have filled nine tenths of `stores.storage.size`. */
+function watchSpace({ stores, desired: { storageBytes } }: Context): PlanPart {
+  if (storageBytes === undefined) return { actions: [], blocked: [] };
+  const blocked = stores.flatMap(({ record, pd }) =>
+    pd !== undefined && pd.usedBytes > storageBytes * 0.9
+      ? [
+          {
+            object: record.name,
+            reason: `it uses ${pd.usedBytes} of ${storageBytes} bytes: raise stores.storage.size or add stores`,
+          },
+        ]
+      : [],
+  );
+  return { actions: [], blocked };
+}

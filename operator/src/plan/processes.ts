@@ -1,0 +1,134 @@
+import { NOTHING, joinParts, type PlanPart } from "./action.js";
+import { answers, describeEnd, isMember, seconds, type Context, type JudgedStore } from "./judge.js";
+import type { PdRecord, ProcessState } from "./observed.js";
+
+const BACKOFF_FIRST_MS = 1_000;
+const BACKOFF_MAX_MS = 30_000;
+
+/** Starts what should run, stops what should not. Needs no view of PD: a store's identity guards it. */
+export function planProcesses(context: Context): PlanPart {
+  if (context.desired.suspend) return suspend(context);
+  return joinParts(
+    startPd(context),
+    ...context.stores.map((store) => keepRunning(store, context)),
+    rollOutSettings(context),
+  );
+}
+
+/** Stores go first, so that they can hand their regions over while PD listens. */
+function suspend({ observed, stores }: Context): PlanPart {
+  const running = stores.filter(({ record }) => record.process.kind === "running");
+  const stopping = stores.filter(({ record }) => record.process.kind === "stopping");
+  const names = running.map(({ record }) => record.name);
+  if (running.length + stopping.length === 0 && observed.pd.process.kind === "running") names.push(observed.pd.name);
+  return {
+    actions: names.map((name) => ({
+      kind: "stopProcess",
+      name,
+      reason: "suspend is true",
+      proof: "its data stay on disk",
+      undo: "set suspend to false",
+    })),
+    blocked: [{ object: "cluster", reason: "suspend is true: nothing runs until it is false" }],
+  };
+}
+
+function startPd({ observed: { pd }, now }: Context): PlanPart {
+  if (pd.process.kind === "running" || pd.process.kind === "stopping") return NOTHING;
+  const lost = pdLoss(pd);
+  if (lost !== undefined) return { actions: [], blocked: [{ object: pd.name, reason: lost }] };
+  const waitMs = backoffLeft(pd.process, now);
+  if (waitMs > 0)
+    return { actions: [], blocked: [{ object: pd.name, reason: describeEnd(pd, now), retryInMs: waitMs }] };
+  return {
+    actions: [
+      {
+        kind: "startPd",
+        reason: pd.initialised ? describeEnd(pd, now) : "the cluster needs a placement driver",
+        proof: pd.initialised ? "its directory is there" : "it has never run here",
+        undo: "it is stopped with the cluster",
+      },
+    ],
+    blocked: [],
+  };
+}
+
+/** With one member nothing can replace it, so an empty directory must never be started as if it were new. */
+function pdLoss(pd: PdRecord): string | undefined {
+  const exited = pd.process.kind === "exited" && pd.process.code === 7;
+  if (!exited && !(pd.initialised && pd.directory === "missing")) return undefined;
+  return "the placement driver's data are lost and it has no second member: restore its directory; the stores go on serving the regions they have";
+}
+
+function keepRunning(store: JudgedStore, { now, desired }: Context): PlanPart {
+  const { record, verdict } = store;
+  const { name, process } = record;
+  if (process.kind === "stopping") return NOTHING;
+  if (process.kind === "running") {
+    const mustStop = verdict.kind === "removed" || (verdict.kind === "dead" && verdict.isDiskLost);
+    if (mustStop) {
+      const why = verdict.kind === "removed" ? "it is a tombstone" : verdict.why;
+      return act({
+        kind: "stopProcess",
+        name,
+        reason: why,
+        proof: "it holds no vote that counts",
+        undo: "none needed",
+      });
+    }
+    const isHung = verdict.kind === "silent" && now - process.sinceMs >= desired.deadAfterMs;
+    if (!isHung) return NOTHING;
+    return act({
+      kind: "restartProcess",
+      name,
+      reason: verdict.why,
+      proof: `this run is ${seconds(now - process.sinceMs)} old, limit ${seconds(desired.deadAfterMs)}`,
+      undo: "none needed: it keeps its identity and data",
+    });
+  }
+  if (verdict.kind === "removed" || (verdict.kind === "dead" && verdict.isDiskLost)) return NOTHING;
+  const waitMs = backoffLeft(process, now);
+  if (waitMs > 0)
+    return { actions: [], blocked: [{ object: name, reason: describeEnd(record, now), retryInMs: waitMs }] };
+  return act({
+    kind: "startStore",
+    name,
+    reason: describeEnd(record, now),
+    proof: record.initialised ? "its directory is there" : "it has never served",
+    undo: "it is stopped with the cluster",
+  });
+}
+
+/** Restarts what runs with outdated settings: PD first, then one store at a time, and only while all else is well. */
+function rollOutSettings({ observed, stores, view }: Context): PlanPart {
+  if (view === undefined) return NOTHING;
+  const outdatedOf = (process: ProcessState) => (process.kind === "running" ? process.outdated : undefined);
+  const candidates = [observed.pd, ...stores.filter(isMember).map(({ record }) => record)];
+  const next = candidates.find(({ process }) => outdatedOf(process) !== undefined);
+  if (next === undefined) return NOTHING;
+  const changed = outdatedOf(next.process) ?? "";
+  const unwell = stores.filter((store) => !answers(store) && store.verdict.kind !== "removed");
+  const short = view.regions.filter(({ isFullyReplicated }) => !isFullyReplicated);
+  if (unwell.length + short.length > 0) {
+    const reason = `the change of ${changed} waits: ${unwell.length} stores do not serve, ${short.length} of ${view.regions.length} regions are below full health`;
+    return { actions: [], blocked: [{ object: next.name, reason }] };
+  }
+  return act({
+    kind: "restartProcess",
+    name: next.name,
+    reason: `settings changed: ${changed}`,
+    proof: `all ${stores.length} stores serve and all ${view.regions.length} regions have their full number of healthy peers`,
+    undo: "change the settings back: it is restarted once more",
+  });
+}
+
+/** The first restart is at once; then 1, 2, 4 ... 30 s after the end. */
+function backoffLeft(process: ProcessState, now: number): number {
+  if (process.kind !== "exited" || process.failures <= 1) return 0;
+  const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(process.failures - 2, 10));
+  return Math.max(0, process.atMs + delayMs - now);
+}
+
+function act(action: PlanPart["actions"][number]): PlanPart {
+  return { actions: [action], blocked: [] };
+}

@@ -1,0 +1,188 @@
+import { NOTHING, joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
+import { answers, seconds, type Context, type JudgedStore } from "./judge.js";
+import type { PdRegion, PdStore, PdView } from "./observed.js";
+
+/** A leader reports all its regions every 30 s; older than this is not proof of anything. */
+const REPORT_FRESH_MS = 45_000;
+/** After a failed operation a region is left alone for this long. */
+const RETRY_AFTER_MS = 5_000;
+
+/**
+ * Heals what dead stores leave behind: PD learns of a lost disk, each region's dead peer is replaced by one on a live store through
+ * PD's replace-peer, and a dead store with nothing left on it becomes a tombstone and is deleted. New stores are the business of
+ * {@link planScale}: a dead store does not count as a member.
+ */
+export function planReplacement(context: Context): PlanPart {
+  const { view } = context;
+  if (view === undefined) return NOTHING;
+  const { taken, left } = deadStores(context);
+  return joinParts(
+    ...taken.map((store) => reportLoss(store)),
+    replacePeers(context, view, taken),
+    ...taken.map((store) => retire(store, view)),
+    {
+      actions: [],
+      blocked: left.map(({ record, verdict }) => ({
+        object: record.name,
+        reason: `dead (${verdict.kind === "dead" ? verdict.why : ""}), and not replaced: failover.maxReplacements is ${context.desired.maxReplacements}`,
+      })),
+    },
+    ...context.stores.filter(({ verdict }) => verdict.kind === "removed").map(deleteRemoved),
+  );
+}
+
+/** The dead stores that may be under replacement now, lost disks first, and those beyond `failover.maxReplacements`. */
+export function deadStores({ stores, desired }: Context): {
+  readonly taken: readonly JudgedStore[];
+  readonly left: readonly JudgedStore[];
+} {
+  const lossFirst = ({ verdict }: JudgedStore) => (verdict.kind === "dead" && verdict.isDiskLost ? 0 : 1);
+  const dead = stores
+    .filter(({ verdict }) => verdict.kind === "dead")
+    .sort((a, b) => lossFirst(a) - lossFirst(b) || a.record.ordinal - b.record.ordinal);
+  return { taken: dead.slice(0, desired.maxReplacements), left: dead.slice(desired.maxReplacements) };
+}
+
+function reportLoss({ record, pd, verdict }: JudgedStore): PlanPart {
+  if (verdict.kind !== "dead" || !verdict.isDiskLost || pd === undefined || pd.diskLost) return NOTHING;
+  return {
+    actions: [
+      {
+        kind: "reportDiskLost",
+        name: record.name,
+        storeId: pd.storeId,
+        reason: verdict.why,
+        proof: "a store without its identity has lost its votes and must never serve under this id again",
+        undo: "none: the id is given up for ever",
+      },
+    ],
+    blocked: [],
+  };
+}
+
+function replacePeers(context: Context, view: PdView, dead: readonly JudgedStore[]): PlanPart {
+  const actions: Action[] = [];
+  const blocked: Blocked[] = [];
+  const fromIds = new Map(dead.flatMap(({ pd, record }) => (pd === undefined ? [] : [[pd.storeId, record.name]])));
+  const running = view.operations.filter(({ isRunning }) => isRunning);
+  let budget =
+    context.desired.operationLimit -
+    running.filter(({ kind, origin }) => kind === "replace-peer" && origin === "operator").length;
+  const planned = new Map<number, number>();
+  for (const region of view.regions) {
+    const lost = region.peers.find(({ storeId }) => fromIds.has(storeId));
+    if (lost === undefined) continue;
+    if (running.some(({ regionId }) => regionId === region.regionId)) continue;
+    if (recentlyFailed(view, region)) continue;
+    const object = `region ${region.regionId}`;
+    const fromName = fromIds.get(lost.storeId) ?? "";
+    const unsafe = refuse(context, view, region);
+    if (unsafe !== undefined) {
+      blocked.push({ object, reason: `its peer on ${fromName} is not replaced: ${unsafe.reason}` });
+      continue;
+    }
+    const target = targetFor(context, region, planned);
+    if (target === undefined) {
+      const live = context.stores.filter(({ verdict }) => verdict.kind === "live").length;
+      blocked.push({
+        object,
+        reason: `its peer on ${fromName} waits for a store to move to: every one of the ${live} live stores already has a peer of it`,
+      });
+      continue;
+    }
+    if (budget <= 0) continue; // others run; the next look takes this one
+    budget--;
+    planned.set(target.pd.storeId, (planned.get(target.pd.storeId) ?? 0) + 1);
+    actions.push({
+      kind: "replacePeer",
+      regionId: region.regionId,
+      fromStoreId: lost.storeId,
+      toStoreId: target.pd.storeId,
+      fromName,
+      toName: target.record.name,
+      reason: `${fromName} is dead`,
+      proof: quorumOf(context, region).text,
+      undo: "cancel the operation; a peer that was added is removed as surplus",
+    });
+  }
+  return { actions, blocked };
+}
+
+function recentlyFailed(view: PdView, { regionId }: PdRegion): boolean {
+  return view.operations.some(
+    (operation) =>
+      operation.regionId === regionId &&
+      operation.kind === "replace-peer" &&
+      !operation.isRunning &&
+      !operation.succeeded &&
+      operation.finishedMsAgo + view.ageMs < RETRY_AFTER_MS,
+  );
+}
+
+/** Why a region's membership must not be touched now. */
+function refuse(context: Context, view: PdView, region: PdRegion): { readonly reason: string } | undefined {
+  const age = region.reportedMsAgo + view.ageMs;
+  if (age > REPORT_FRESH_MS) {
+    return { reason: `its last report is ${seconds(age)} old, limit ${seconds(REPORT_FRESH_MS)}` };
+  }
+  const quorum = quorumOf(context, region);
+  return quorum.holds ? undefined : { reason: quorum.text };
+}
+
+function quorumOf({ stores }: Context, region: PdRegion): { readonly holds: boolean; readonly text: string } {
+  const answering = new Set(stores.filter(answers).flatMap(({ pd }) => (pd === undefined ? [] : [pd.storeId])));
+  const voters = region.peers.filter(({ isVoter }) => isVoter);
+  const live = voters.filter(({ peerId, storeId }) => answering.has(storeId) && !region.downPeerIds.includes(peerId));
+  const needed = Math.floor(voters.length / 2) + 1;
+  return {
+    holds: region.hasQuorum && live.length >= needed,
+    text: `${live.length} of ${voters.length} voters answer, a quorum is ${needed}`,
+  };
+}
+
+/** The live store without a peer of the region that has the fewest regions, those planned just now included. */
+function targetFor(
+  { stores }: Context,
+  region: PdRegion,
+  planned: ReadonlyMap<number, number>,
+): (JudgedStore & { readonly pd: PdStore }) | undefined {
+  const taken = new Set(region.peers.map(({ storeId }) => storeId));
+  const load = (pd: PdStore) => pd.regionCount + (planned.get(pd.storeId) ?? 0);
+  return stores
+    .filter((store): store is JudgedStore & { readonly pd: PdStore } => store.pd !== undefined)
+    .filter(({ pd, verdict }) => verdict.kind === "live" && !taken.has(pd.storeId))
+    .sort((a, b) => load(a.pd) - load(b.pd) || b.record.ordinal - a.record.ordinal)[0];
+}
+
+/** Turns a dead store that nothing is left on into a tombstone; one that PD never knew is simply deleted. */
+function retire({ record, pd, verdict }: JudgedStore, view: PdView): PlanPart {
+  if (verdict.kind !== "dead") return NOTHING;
+  if (pd === undefined) {
+    return deletion(record.name, `dead: ${verdict.why}`, "PD has never known it, so no region has a peer on it");
+  }
+  const left = view.regions.filter(({ peers }) => peers.some(({ storeId }) => storeId === pd.storeId)).length;
+  if (left > 0 || pd.regionCount > 0) return NOTHING;
+  return {
+    actions: [
+      {
+        kind: "removeStore",
+        name: record.name,
+        storeId: pd.storeId,
+        force: true,
+        reason: `dead: ${verdict.why}`,
+        proof: `0 of ${view.regions.length} regions have a peer on it`,
+        undo: "none: it has been replaced",
+      },
+    ],
+    blocked: [],
+  };
+}
+
+function deleteRemoved({ record, pd }: JudgedStore): PlanPart {
+  if (record.process.kind === "running" || record.process.kind === "stopping") return NOTHING;
+  return deletion(record.name, "it has left the cluster", `PD has store ${pd?.storeId ?? 0} as a tombstone`);
+}
+
+function deletion(name: string, reason: string, proof: string): PlanPart {
+  return { actions: [{ kind: "deleteStore", name, reason, proof, undo: "none" }], blocked: [] };
+}

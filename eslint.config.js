@@ -18,7 +18,8 @@ const PURE = [
 const EDGES = ["*/src/env-node/**"];
 /** Mains and test runners may read files and print; clocks, timers and randomness are injected there too. */
 const MAINS = ["*/src/bin/**", "raft/src/conformance/**"];
-const TESTS = ["**/*.test.ts", "**/*.test.mjs"];
+/** Tests, and test suites that several tests run (`engine-suite.ts`). */
+const TESTS = ["**/*.test.ts", "**/*-suite.ts"];
 
 const TIMERS = ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"];
 const RANDOM = [
@@ -149,7 +150,8 @@ export default defineConfig(
     rules: {
       ...imports({}),
       "no-restricted-syntax": ["error", ...erasableSyntax],
-      "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+      "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/no-import-type-side-effects": "error",
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/no-unnecessary-condition": [
         "error",
@@ -182,7 +184,7 @@ export default defineConfig(
   },
   {
     // Tests of pure code may prepare files and open real streams, but they never wait and never look at a real clock.
-    files: PURE.map((glob) => glob.replace("*.ts", "*.test.ts")),
+    files: PURE.flatMap((glob) => ["*.test.ts", "*-suite.ts"].map((name) => glob.replace("*.ts", name))),
     ignores: EDGES,
     rules: imports({ injected: CLOCKS, random: true }),
   },

@@ -1,6 +1,6 @@
 /** All regions, ordered by start key. Invariants: ranges never overlap; a region's confVer and version never fall. */
 import { createOrderedMap, type OrderedMap } from "./ordered-map.js";
-import { isJoint, rangesOverlap, type RegionDescriptor, type RegionPeer, type RegionView } from "./region.js";
+import { isJoint, rangesOverlap, type RegionDescriptor, type RegionView } from "./region.js";
 
 /** A region counts at least this much (bytes) when stores are compared by size. */
 export const MIN_REGION_SCORE = 8 * 1024 * 1024;
@@ -48,6 +48,9 @@ export type PutOutcome =
   /** `by`: the region that makes it stale (itself, or one that overlaps and is not older). */
   | { readonly kind: "stale"; readonly by: RegionView };
 
+/** What a descriptor is against what the map has. */
+export type Judgement = Exclude<PutOutcome, { kind: "stored" }> | { readonly kind: "newer"; readonly evicts: readonly RegionView[] };
+
 /** What a region adds to a store's size score, in bytes. */
 export function regionScore(region: { readonly approximateSize: number }): number {
   return Math.max(region.approximateSize, MIN_REGION_SCORE);
@@ -67,6 +70,7 @@ export interface RegionsView {
   usage(storeId: number): StoreUsage;
   /** How many regions a leader has reported since this PD leads. */
   readonly reportedCount: number;
+  judge(descriptor: RegionDescriptor): Judgement;
   /** The first range, if any, that no region covers. */
   findHole(): { readonly startKey: string; readonly endKey: string } | undefined;
 }
@@ -126,21 +130,27 @@ export class RegionMap implements RegionsView {
    * if its own epoch fell or an overlapping region's version is not lower.
    */
   put(descriptor: RegionDescriptor): PutOutcome {
+    const judgement = this.judge(descriptor);
+    if (judgement.kind !== "newer") return judgement;
+    for (const other of judgement.evicts) this.remove(other.regionId);
+    const own = this.#byId.get(descriptor.regionId);
+    return { kind: "stored", region: this.#replace(own, descriptor), evicted: judgement.evicts };
+  }
+
+  /** Says what {@link RegionMap.put} would do, without doing it. */
+  judge(descriptor: RegionDescriptor): Judgement {
     const own = this.#byId.get(descriptor.regionId);
     if (own !== undefined) {
       if (descriptor.version < own.version || descriptor.confVer < own.confVer) return { kind: "stale", by: own };
-      if (descriptor.version === own.version && descriptor.confVer === own.confVer) {
-        return samePeers(own.peers, descriptor.peers) ? { kind: "unchanged", region: own } : this.#replace(own, descriptor, []);
-      }
+      if (descriptor.version === own.version && descriptor.confVer === own.confVer) return { kind: "unchanged", region: own };
     }
-    const evicted: RegionRecord[] = [];
+    const evicts: RegionView[] = [];
     for (const other of this.#overlaps(descriptor)) {
       if (other === own) continue;
       if (other.version >= descriptor.version) return { kind: "stale", by: other };
-      evicted.push(other);
+      evicts.push(other);
     }
-    for (const other of evicted) this.remove(other.regionId);
-    return this.#replace(own, descriptor, evicted);
+    return { kind: "newer", evicts };
   }
 
   /** Drops a region. Returns whether it was there. */
@@ -182,13 +192,13 @@ export class RegionMap implements RegionsView {
     }
   }
 
-  #replace(own: RegionRecord | undefined, descriptor: RegionDescriptor, evicted: readonly RegionView[]): PutOutcome {
+  #replace(own: RegionRecord | undefined, descriptor: RegionDescriptor): RegionRecord {
     if (own === undefined) {
       const created = newRecord(descriptor);
       this.#byId.set(created.regionId, created);
       this.#byStart.set(created.startKey, created);
       this.#index(created);
-      return { kind: "stored", region: created, evicted };
+      return created;
     }
     this.#unindex(own);
     if (own.startKey !== descriptor.startKey) this.#byStart.delete(own.startKey);
@@ -203,7 +213,7 @@ export class RegionMap implements RegionsView {
     }
     this.#byStart.set(own.startKey, own);
     this.#index(own);
-    return { kind: "stored", region: own, evicted };
+    return own;
   }
 
   #index(region: RegionRecord): void {
@@ -256,14 +266,4 @@ function newRecord(descriptor: RegionDescriptor): RegionRecord {
     reportedAtMs: -1,
     jointSinceMs: -1,
   };
-}
-
-function samePeers(a: readonly RegionPeer[], b: readonly RegionPeer[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((peer, i) => {
-      const other = b[i];
-      return other !== undefined && peer.peerId === other.peerId && peer.storeId === other.storeId && peer.role === other.role;
-    })
-  );
 }

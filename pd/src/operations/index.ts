@@ -6,6 +6,6 @@ export { isRequestedKind, operationFromProto, operationToProto, PRIORITY } from 
 export type { OperationKind, OperationOrigin, OperationView, Proposal } from "./operation.js";
 export { OperationTable } from "./operation-table.js";
 export type { AddOutcome, Influence } from "./operation-table.js";
-export { isLivePeer, leaderCandidates, leaderRefusal, proveRemoval } from "./safety.js";
+export { isLivePeer, leaderCandidates, leaderRefusal, proveLiveMajority, proveRemoval } from "./safety.js";
 export { hasCaughtUp } from "./step.js";
 export type { Step } from "./step.js";

@@ -127,28 +127,32 @@ export class OperationTable {
     if (!this.#running.has(operation.regionId)) this.#begin({ ...operation });
   }
 
-  /** Judges the region's operation by the region as it now is. Returns the step to send to its leader, if any. */
-  onRegion(region: RegionView, nowMs: number): OperationStepInit | undefined {
+  /** Judges the region's operation by the region as it now is; it may end by that. */
+  advance(region: RegionView, nowMs: number): void {
     const operation = this.#running.get(region.regionId);
-    if (operation === undefined) return undefined;
+    if (operation === undefined) return;
     const progress = judgeProgress(operation, region);
     switch (progress.kind) {
       case "succeeded":
         operation.currentStep = operation.steps.length;
         this.#finish(operation, "succeeded", "", nowMs);
-        return undefined;
+        return;
       case "overtaken":
         this.#finish(operation, "cancelled", progress.reason, nowMs);
-        return undefined;
+        return;
       case "running":
-        break;
+        this.#influence = undefined;
+        if (progress.currentStep === operation.currentStep) return;
+        operation.currentStep = progress.currentStep;
+        operation.stepStartedAtMs = nowMs;
+        operation.message = "";
     }
-    if (progress.currentStep !== operation.currentStep) {
-      operation.currentStep = progress.currentStep;
-      operation.stepStartedAtMs = nowMs;
-      operation.message = "";
-      this.#influence = undefined;
-    }
+  }
+
+  /** The step to send to the region's leader now, if the region has an operation and nothing has to be waited for. */
+  command(region: RegionView, nowMs: number): OperationStepInit | undefined {
+    const operation = this.#running.get(region.regionId);
+    if (operation === undefined) return undefined;
     const command = nextCommand(operation, region, this.#view, nowMs);
     if (command.kind === "wait") {
       operation.message = command.reason;

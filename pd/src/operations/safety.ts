@@ -31,6 +31,11 @@ export function proveRemoval(region: RegionView, peerId: number, view: ClusterVi
   return proveQuorum(region, rest, `without peer ${peerId}`, view, nowMs);
 }
 
+/** Proves that the voters as they are have a live majority: without one nothing can be committed. */
+export function proveLiveMajority(region: RegionView, view: ClusterView, nowMs: number): Proof {
+  return proveQuorum(region, votersOf(region), "as it is", view, nowMs);
+}
+
 /** Proves that the voters and the learner `peerId` together have a live majority. */
 export function provePromotion(region: RegionView, peerId: number, view: ClusterView, nowMs: number): Proof {
   const learner = peerById(region, peerId);

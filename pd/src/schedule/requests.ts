@@ -1,7 +1,7 @@
 /** Turns a request through the API (CliService through PD) into a proposal, finds it done already, or refuses it with the arithmetic. Pure. */
 import { RheaError } from "@rhea/common";
 import { describeRegion, isVoter, peerById, peerOnStore, votersOf, type RegionPeer, type RegionView } from "../cluster/index.js";
-import { leaderRefusal, PRIORITY, proveRemoval, type OperationKind, type Proposal, type Step } from "../operations/index.js";
+import { leaderRefusal, PRIORITY, proveLiveMajority, proveRemoval, type OperationKind, type Proposal, type Step } from "../operations/index.js";
 import type { ScheduleContext } from "./context.js";
 import { addVoterSteps, planReplacement, removePeerStep, usableLearner } from "./move-steps.js";
 import { chooseStore, placementRefusal } from "./placement.js";
@@ -119,7 +119,7 @@ function planLearnerReplacement(region: RegionView, leaving: RegionPeer, context
 
 /** Without a live majority nothing can be committed: the request could only hang. */
 function requireLiveMajority(region: RegionView, context: ScheduleContext): void {
-  const proof = proveRemoval(region, 0, context.view, context.nowMs);
+  const proof = proveLiveMajority(region, context.view, context.nowMs);
   if (!proof.holds) refuse(region, proof.reason);
 }
 

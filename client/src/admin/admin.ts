@@ -1,0 +1,178 @@
+/** Administration through PD: what operators, `rheactl` and tools ask for. Every call is idempotent and follows the leading member. */
+import { RheaError } from "@rhea/common";
+import {
+  PdMethods,
+  type AddOperationResponse,
+  type ClusterConfig,
+  type ClusterConfigInit,
+  type ClusterInfoResponse,
+  type Operation,
+  type ScanRegionsResponse,
+  type Method,
+  type StoreInfo,
+  type StoreRequest,
+  type StoreRequestInit,
+  type StoreResponse,
+  type StoreResponseInit,
+} from "@rhea/proto";
+import { encodeBound, type Key } from "../keys.js";
+import { timeoutOf, type CallOptions } from "../options.js";
+import type { PdClient } from "./pd-client.js";
+
+/** Who asks for a change: recorded with every operation. */
+export type Origin = "operator" | "user";
+
+/** Kinds of operations that can be asked for. */
+export type OperationKind = "add-peer" | "remove-peer" | "replace-peer" | "transfer-leader" | "split";
+
+/** Options of a change. */
+export interface ChangeOptions extends CallOptions {
+  /** Default "user". */
+  readonly origin?: Origin;
+}
+
+/** A change to one region. */
+export interface OperationRequest {
+  readonly kind: OperationKind;
+  readonly regionId: number;
+  /** add-peer, transfer-leader: the target; remove-peer: whose peer; replace-peer: the new store, absent = PD chooses. */
+  readonly storeId?: number | undefined;
+  /** replace-peer: the store whose peer goes. */
+  readonly fromStoreId?: number | undefined;
+  /** remove-peer: instead of `storeId`. */
+  readonly peerId?: number | undefined;
+  /** split: absent = near the middle. */
+  readonly splitKey?: Key | undefined;
+  readonly origin?: Origin;
+  readonly reason?: string;
+}
+
+/** See the file's header. All calls reject with PD's error (NOT_FOUND, OPERATION_REFUSED, ...) or DEADLINE_EXCEEDED. */
+export interface Admin {
+  clusterInfo(options?: CallOptions): Promise<ClusterInfoResponse>;
+  /** Changes the fields given; returns all of the configuration. */
+  setClusterConfig(config: ClusterConfigInit, options?: CallOptions): Promise<ClusterConfig>;
+  stores(options?: CallOptions & { readonly includeTombstones?: boolean }): Promise<StoreInfo[]>;
+  /** Begins to move all regions off a store. */
+  drainStore(storeId: number, options?: ChangeOptions): Promise<StoreInfo>;
+  cancelDrain(storeId: number, options?: ChangeOptions): Promise<StoreInfo>;
+  /** Makes a drained store a tombstone. `force`: although regions are left on it, where they have a quorum without it. */
+  removeStore(storeId: number, options?: ChangeOptions & { readonly force?: boolean }): Promise<StoreInfo>;
+  /** Tells PD that a store's disk is gone: the store counts as dead from now on. */
+  reportDiskLost(storeId: number, options: ChangeOptions & { readonly reason: string }): Promise<StoreInfo>;
+  /** Moves leaders off a store until `ttlMs` is over; must be renewed. `release` ends it at once. */
+  evictLeaders(
+    storeId: number,
+    options: ChangeOptions & { readonly ttlMs?: number; readonly release?: boolean },
+  ): Promise<StoreInfo>;
+  /** Regions in key order. An absent bound is the end of the keyspace; `limit` default 10,000. */
+  regions(
+    options?: CallOptions & {
+      readonly startKey?: Key | undefined;
+      readonly endKey?: Key | undefined;
+      readonly limit?: number;
+      readonly withHealth?: boolean;
+    },
+  ): Promise<ScanRegionsResponse>;
+  operations(
+    options?: CallOptions & {
+      readonly includeFinished?: boolean;
+      readonly regionId?: number | undefined;
+      readonly operationId?: number | undefined;
+      readonly limit?: number;
+    },
+  ): Promise<Operation[]>;
+  /** Asks for a change. Repeating one that is done or under way succeeds. */
+  addOperation(request: OperationRequest, options?: CallOptions): Promise<AddOperationResponse>;
+  cancelOperation(operationId: number, options?: ChangeOptions): Promise<Operation | null>;
+  /** Closes the connections to PD. */
+  close(): void;
+}
+
+/** Regions per answer where the caller gives no limit. */
+const REGION_LIMIT = 10_000;
+
+/** A field that every answer of this kind has. */
+function present<T>(value: T | null, path: string): T {
+  if (value === null) throw new RheaError("INTERNAL", `${path}: PD's answer lacks its content`);
+  return value;
+}
+
+/** Makes the administration on top of a PD client. `timeoutMs`: default time per call. */
+export function createAdminCalls(pd: PdClient, timeoutMs: number): Admin {
+  const { header } = pd;
+  const within = (options: CallOptions | undefined): CallOptions & { timeoutMs: number } => ({
+    timeoutMs: timeoutOf(options, timeoutMs),
+    signal: options?.signal,
+  });
+  const storeCall = async (
+    method: Method<StoreRequestInit, StoreResponseInit, StoreRequest, StoreResponse>,
+    storeId: number,
+    options: (ChangeOptions & { readonly force?: boolean }) | undefined,
+  ): Promise<StoreInfo> => {
+    const request = { header, storeId, origin: options?.origin ?? "user", force: options?.force ?? false };
+    return present((await pd.call(method, request, within(options))).store, method.path);
+  };
+  return {
+    clusterInfo: (options) => pd.call(PdMethods.ClusterInfo, { header }, within(options)),
+    async setClusterConfig(config, options) {
+      const answer = await pd.call(PdMethods.SetClusterConfig, { header, config }, within(options));
+      return present(answer.config, PdMethods.SetClusterConfig.path);
+    },
+    async stores(options) {
+      const includeTombstones = options?.includeTombstones ?? false;
+      return (await pd.call(PdMethods.GetStores, { header, includeTombstones }, within(options))).stores;
+    },
+    drainStore: (storeId, options) => storeCall(PdMethods.DrainStore, storeId, options),
+    cancelDrain: (storeId, options) => storeCall(PdMethods.CancelDrain, storeId, options),
+    removeStore: (storeId, options) => storeCall(PdMethods.RemoveStore, storeId, options),
+    async reportDiskLost(storeId, options) {
+      const request = { header, storeId, origin: options.origin ?? "user", reason: options.reason };
+      const answer = await pd.call(PdMethods.ReportDiskLost, request, within(options));
+      return present(answer.store, PdMethods.ReportDiskLost.path);
+    },
+    async evictLeaders(storeId, options) {
+      const { ttlMs = 0, release = false, origin = "user" } = options;
+      const request = { header, storeId, ttlMs, release, origin };
+      const answer = await pd.call(PdMethods.EvictLeaders, request, within(options));
+      return present(answer.store, PdMethods.EvictLeaders.path);
+    },
+    async regions(options) {
+      const request = {
+        header,
+        startKey: encodeBound(options?.startKey),
+        endKey: encodeBound(options?.endKey),
+        limit: options?.limit ?? REGION_LIMIT,
+        withHealth: options?.withHealth ?? false,
+      };
+      return pd.call(PdMethods.ScanRegions, request, within(options));
+    },
+    async operations(options) {
+      const { includeFinished = false, regionId = 0, operationId = 0, limit = 0 } = options ?? {};
+      const request = { header, includeFinished, regionId, operationId, limit };
+      return (await pd.call(PdMethods.ListOperations, request, within(options))).operations;
+    },
+    async addOperation(request, options) {
+      return pd.call(
+        PdMethods.AddOperation,
+        {
+          header,
+          kind: request.kind,
+          regionId: request.regionId,
+          storeId: request.storeId ?? 0,
+          fromStoreId: request.fromStoreId ?? 0,
+          peerId: request.peerId ?? 0,
+          splitKey: encodeBound(request.splitKey),
+          origin: request.origin ?? "user",
+          reason: request.reason ?? "",
+        },
+        within(options),
+      );
+    },
+    async cancelOperation(operationId, options) {
+      const request = { header, operationId, origin: options?.origin ?? "user" };
+      return (await pd.call(PdMethods.CancelOperation, request, within(options))).operation;
+    },
+    close: () => pd.close(),
+  };
+}

@@ -13,6 +13,8 @@ export interface LogOptions {
   readonly segmentBytes?: number;
   /** Bytes of recent entries kept in memory over all groups; default 64 MiB. */
   readonly cacheBytes?: number;
+  /** Written into the segments of this process; default 0. See {@link RaftLog.newestIncarnation}. */
+  readonly incarnation?: number;
   /** Called once, at the first failed write or fsync; the owner must stop the process. The log refuses everything after it. */
   readonly onFailed: (error: RheaError) => void;
   /** Test builds only: acknowledge without fsync. */
@@ -22,18 +24,37 @@ export interface LogOptions {
 /** One thing to remember about one group. */
 export type LogRecord =
   /** A group exists here from now on; its log starts after `index`, whose term is `term` (0, 0 for an empty first group). */
-  | { readonly kind: "created"; readonly groupId: number; readonly peerId: number; readonly index: number; readonly term: number }
+  | {
+      readonly kind: "created";
+      readonly groupId: number;
+      readonly peerId: number;
+      readonly index: number;
+      readonly term: number;
+    }
   /** Entries; they replace everything at and after the first one's index. Contiguous, first index <= lastIndex + 1. */
   | { readonly kind: "entries"; readonly groupId: number; readonly entries: readonly Entry[] }
   | { readonly kind: "hardState"; readonly groupId: number; readonly hardState: HardState }
   /** Everything up to and including `index` is not needed any more. */
   | { readonly kind: "truncate"; readonly groupId: number; readonly index: number; readonly term: number }
   /** The staged snapshot at `file` is this group's state from now on (the commit point): the log restarts after `index`. */
-  | { readonly kind: "install"; readonly groupId: number; readonly file: string; readonly index: number; readonly term: number; readonly confState: ConfState }
+  | {
+      readonly kind: "install";
+      readonly groupId: number;
+      readonly file: string;
+      readonly index: number;
+      readonly term: number;
+      readonly confState: ConfState;
+    }
   /** The pending install is finished; the staging file may go. */
   | { readonly kind: "installed"; readonly groupId: number }
   /** The peer is gone for good. No group with an equal or lower peer id may be created again. */
-  | { readonly kind: "destroyed"; readonly groupId: number; readonly peerId: number; readonly confVer: number; readonly version: number }
+  | {
+      readonly kind: "destroyed";
+      readonly groupId: number;
+      readonly peerId: number;
+      readonly confVer: number;
+      readonly version: number;
+    }
   /** The peer may not start: its log is damaged. Stays until a `destroyed`. */
   | { readonly kind: "condemned"; readonly groupId: number; readonly reason: string };
 
@@ -83,12 +104,18 @@ export interface LogStats {
   readonly syncSeconds: number;
   /** Age in ms of the oldest append that is not durable yet; 0 if none. */
   readonly oldestPendingMs: number;
+  /** Old segments removed since the log was opened. */
+  readonly removedSegments: number;
+  /** Bytes of live entries moved out of old segments since the log was opened. */
+  readonly rewrittenBytes: number;
 }
 
 /** One append-only log for all groups of a process. */
 export interface RaftLog {
-  /** Whether the process that wrote it closed it in order. */
+  /** Whether the process that wrote it closed it in order; true for a new log. */
   readonly wasClosedCleanly: boolean;
+  /** Highest {@link LogOptions.incarnation} of an earlier process that wrote a frame; 0 if none did or is remembered. */
+  readonly newestIncarnation: number;
   /** All groups ever recorded and still remembered: live, destroyed, condemned. */
   groups(): Iterable<GroupLog>;
   group(groupId: number): GroupLog | undefined;

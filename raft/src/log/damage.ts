@@ -1,0 +1,124 @@
+import { RheaError } from "@rhea/common";
+import { viewOf } from "./byte-io.js";
+import {
+  FRAME_HEADER_BYTES,
+  frameEnd,
+  readFrameBackward,
+  readFrameHeader,
+  readLists,
+  type FrameBounds,
+  type FrameHeader,
+} from "./frame-codec.js";
+import { isRecordIntact, readRecordHeader, RECORD_HEADER_BYTES } from "./record-codec.js";
+
+/** Where no good frame stands although one was due. */
+export interface BadPlace {
+  /** All bytes of the segment. */
+  readonly segment: Buffer;
+  readonly salt: number;
+  readonly path: string;
+  readonly offset: number;
+  /** The sequence that was due. */
+  readonly sequence: number;
+  /** Good headers further on in the segment, of later sequences, by offset. */
+  readonly later: readonly FrameHeader[];
+}
+
+/**
+ * Whether a crash in the middle of the last writes explains a bad place of the newest segment: at most two frames were in flight, so frame
+ * k+1 may be there, but it cannot say that k was durable and nothing can stand behind it. Then everything from the place on may be cut.
+ */
+export function isTorn(place: BadPlace): boolean {
+  return place.later.every(
+    (frame) =>
+      frame.sequence === place.sequence + 1 &&
+      frame.durable < place.sequence &&
+      frameEnd(frame) >= place.segment.length,
+  );
+}
+
+/** What is left of a damaged frame. */
+export interface Salvage {
+  /** Offsets of its intact records. */
+  readonly records: readonly number[];
+  /** Groups that miss at least one of their records. */
+  readonly lostGroups: readonly number[];
+}
+
+/**
+ * Accounts for every frame from a bad place up to `end`, where the frame `endSequence` (undefined: not known) begins: headers are followed
+ * forward, lists backward.
+ * @throws RheaError CORRUPTION when a frame in between cannot be bounded: any group may have been in it.
+ */
+export function boundDamage(place: BadPlace, end: number, endSequence: number | undefined): FrameBounds[] {
+  const { segment, salt } = place;
+  const view = viewOf(segment);
+  const frames: FrameBounds[] = [];
+  let start = place.offset;
+  for (;;) {
+    const header = readFrameHeader(segment, view, start, salt);
+    if (header === undefined || frameEnd(header) > end) break;
+    frames.push(header);
+    start = frameEnd(header);
+  }
+  const fromEnd: FrameBounds[] = [];
+  for (let tail = end; tail > start;) {
+    const frame = readFrameBackward(segment, start, tail, salt);
+    if (frame === undefined) throw unreadable(place, start, "its header and its group lists are unreadable");
+    fromEnd.push(frame);
+    tail = frame.offset;
+  }
+  frames.push(...fromEnd.reverse());
+  frames.forEach((frame, i) => {
+    if (frame.sequence === place.sequence + i) return;
+    throw unreadable(place, frame.offset, `frame ${frame.sequence} stands where ${place.sequence + i} was due`);
+  });
+  if (endSequence !== undefined && place.sequence + frames.length !== endSequence) {
+    throw unreadable(
+      place,
+      end,
+      `the log goes on with frame ${endSequence} where ${place.sequence + frames.length} was due`,
+    );
+  }
+  return frames;
+}
+
+/**
+ * Finds out which records of a damaged frame are good and which groups miss one.
+ * @throws RheaError CORRUPTION when both group lists are damaged.
+ */
+export function salvageFrame(place: BadPlace, frame: FrameBounds): Salvage {
+  const { segment, salt } = place;
+  const listed = readLists(segment, frame, salt);
+  if (listed === undefined) throw unreadable(place, frame.offset, "both of its group lists are unreadable");
+  const view = viewOf(segment);
+  const records: number[] = [];
+  const found = new Map<number, number>();
+  const end = frame.offset + FRAME_HEADER_BYTES + frame.recordBytes;
+  let offset = frame.offset + FRAME_HEADER_BYTES;
+  while (offset + RECORD_HEADER_BYTES <= end) {
+    const header = readRecordHeader(view, offset);
+    const length = RECORD_HEADER_BYTES + header.bodyBytes;
+    if (offset + length > end) break;
+    if (isRecordIntact(segment, view, offset, length, salt)) {
+      records.push(offset);
+      found.set(header.groupId, (found.get(header.groupId) ?? 0) + 1);
+    }
+    offset += length;
+  }
+  const lost = listed.filter((group) => (found.get(group.groupId) ?? 0) < group.records);
+  return { records, lostGroups: lost.map((group) => group.groupId) };
+}
+
+/** Builds the error that refuses the whole log. */
+export function refuseLog(path: string, offset: number, what: string): RheaError {
+  return new RheaError(
+    "CORRUPTION",
+    `${path} offset ${offset}: ${what}: this log cannot be used, any group may have lost a vote or an entry; replace the store (a new name, an empty disk) and remove this one`,
+    { details: { file: path, offset } },
+  );
+}
+
+function unreadable(place: BadPlace, offset: number, why: string): RheaError {
+  return refuseLog(place.path, offset, `frame ${place.sequence} (or one soon after it) is damaged and ${why}`);
+}

@@ -1,0 +1,144 @@
+import { invariant } from "@rhea/common";
+import type { Entry } from "../core/types.js";
+import type { LogRecord } from "./api.js";
+import { MISSING } from "./entry-index.js";
+import { GroupState, type GroupContext } from "./group-state.js";
+import type { StateRecord } from "./record-codec.js";
+import type { GroupSummary } from "./segment-head.js";
+
+const ZERO_HARD_STATE = { term: 0, vote: 0, commit: 0 };
+
+/** All groups of a log, by id, and the one place where records change them: when appended and when replayed. */
+export class GroupTable {
+  readonly #groups = new Map<number, GroupState>();
+  readonly #context: GroupContext;
+
+  constructor(context: GroupContext) {
+    this.#context = context;
+  }
+
+  get(groupId: number): GroupState | undefined {
+    return this.#groups.get(groupId);
+  }
+
+  all(): IterableIterator<GroupState> {
+    return this.#groups.values();
+  }
+
+  /** Applies a record that is no entry. It must have passed {@link checkRecord} when it was written. Returns its group. */
+  apply(record: StateRecord, condemnedPeer = 0): GroupState {
+    const group = this.#obtain(record.groupId);
+    switch (record.kind) {
+      case "created":
+        group.lifecycle = { state: "live", peerId: record.peerId };
+        group.hardState = ZERO_HARD_STATE;
+        group.pendingInstall = undefined;
+        group.restartAfter(record.index, record.term);
+        break;
+      case "hardState":
+        group.hardState = record.hardState;
+        break;
+      case "truncate":
+        truncate(group, record.index, record.term);
+        break;
+      case "install":
+        group.pendingInstall = {
+          file: record.file,
+          index: record.index,
+          term: record.term,
+          confState: record.confState,
+        };
+        group.restartAfter(record.index, record.term);
+        break;
+      case "installed":
+        group.pendingInstall = undefined;
+        break;
+      case "destroyed":
+        destroy(group, record);
+        break;
+      case "condemned":
+        this.condemn(record.groupId, record.reason, condemnedPeer);
+        break;
+    }
+    return group;
+  }
+
+  /** Forbids a group to start; the first reason stays. Its entries are dropped so that they pin no segment. */
+  condemn(groupId: number, reason: string, peerId = 0): void {
+    const group = this.#obtain(groupId);
+    if (group.lifecycle.state === "condemned") return;
+    group.lifecycle = { state: "condemned", peerId: peerId === 0 ? group.lifecycle.peerId : peerId, reason };
+    group.restartAfter(group.lastIndex, 0);
+  }
+
+  /** Takes a group over from a segment head; its entries count as missing until their records are met. */
+  restore(summary: GroupSummary): void {
+    const group = this.#obtain(summary.groupId);
+    group.lifecycle = summary.lifecycle;
+    group.hardState = summary.hardState;
+    group.pendingInstall = summary.pendingInstall;
+    group.restartAfter(summary.truncatedIndex, summary.truncatedTerm);
+    for (let index = summary.truncatedIndex + 1; index <= summary.lastIndex; index++)
+      group.index.push(0, MISSING, 0, 0);
+  }
+
+  #obtain(groupId: number): GroupState {
+    const known = this.#groups.get(groupId);
+    if (known !== undefined) return known;
+    const added = new GroupState(groupId, { state: "live", peerId: 0 }, this.#context);
+    this.#groups.set(groupId, added);
+    return added;
+  }
+}
+
+function truncate(group: GroupState, index: number, term: number): void {
+  if (index <= group.truncatedIndex) return;
+  group.index.dropThrough(index);
+  group.tail.dropThrough(index);
+  group.truncatedIndex = index;
+  group.truncatedTerm = term;
+}
+
+function destroy(group: GroupState, record: Extract<LogRecord, { kind: "destroyed" }>): void {
+  const isOlder = group.lifecycle.state === "destroyed" && group.lifecycle.peerId > record.peerId;
+  if (isOlder) return;
+  const { peerId, confVer, version } = record;
+  group.lifecycle = { state: "destroyed", peerId, confVer, version };
+  group.hardState = ZERO_HARD_STATE;
+  group.pendingInstall = undefined;
+  group.restartAfter(0, 0);
+}
+
+/** Throws InvariantError unless `record` makes sense for its group as it is now. */
+export function checkRecord(group: GroupState | undefined, record: LogRecord): void {
+  const state = group?.lifecycle.state ?? "absent";
+  const name = `log record ${record.kind} of group ${record.groupId}`;
+  invariant(Number.isSafeInteger(record.groupId) && record.groupId >= 1, `${name}: the group id must be 1 or more`);
+  if (record.kind === "destroyed" || record.kind === "condemned") return;
+  if (record.kind === "created") {
+    const newest = group?.lifecycle.peerId ?? 0;
+    const isFree = state === "absent" || (state === "destroyed" && record.peerId > newest);
+    invariant(isFree, `${name}: peer ${record.peerId} cannot be created, peer ${newest} is ${state}`);
+    return;
+  }
+  invariant(group !== undefined && state === "live", `${name}: the group is ${state}, not live`);
+  if (record.kind === "entries") checkEntries(group, record.entries, name);
+  if (record.kind === "truncate") {
+    invariant(
+      record.index <= group.lastIndex,
+      `${name}: index ${record.index} is after the last index ${group.lastIndex}`,
+    );
+  }
+}
+
+function checkEntries(group: GroupState, entries: readonly Entry[], name: string): void {
+  const first = entries[0];
+  if (first === undefined) return;
+  const { truncatedIndex, lastIndex } = group;
+  const follows = first.index > truncatedIndex && first.index <= lastIndex + 1;
+  invariant(follows, `${name}: first index ${first.index} does not fit (${truncatedIndex}, ${lastIndex + 1}]`);
+  for (let i = 1; i < entries.length; i++) {
+    const index = entries[i]?.index;
+    invariant(index === first.index + i, `${name}: index ${String(index)} where ${first.index + i} was due`);
+  }
+}

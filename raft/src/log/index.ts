@@ -1,0 +1,10 @@
+/**
+ * log: the write-ahead log of a process, one for all its raft groups. Called by the host (`raft/src/node`) on the event loop: records
+ * in, a promise out when they are durable, synchronous reads of everything appended. It decides nothing about raft and knows no
+ * applied data: what may be truncated is the host's to say. Layout and recovery rules: docs/design/0001-formats.md.
+ *
+ * Who calls whom: write-ahead-log -> frame-pipeline -> frame, and -> group-records -> group-state -> entry-index, entry-cache;
+ * open-log -> recovery -> replay -> damage; purger beside them.
+ */
+export { openLog } from "./open-log.js";
+export type { GroupLifecycle, GroupLog, LogOptions, LogRecord, LogStats, PendingInstall, RaftLog } from "./api.js";

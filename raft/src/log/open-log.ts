@@ -1,0 +1,115 @@
+import { asBuffer, crc32, invariant, RheaError } from "@rhea/common";
+import type { LogOptions, RaftLog } from "./api.js";
+import { EntryCache } from "./entry-cache.js";
+import { FramePipeline } from "./frame-pipeline.js";
+import { GroupTable } from "./group-records.js";
+import { Purger } from "./purger.js";
+import { recover, type Recovered } from "./recovery.js";
+import { createSegmentFile, segmentPath } from "./segment-files.js";
+import { encodeSegmentHead, segmentSalt, type GroupSummary, type LogId } from "./segment-head.js";
+import { SegmentSet, type Segment } from "./segment-set.js";
+import { putRewritten, WriteAheadLog } from "./write-ahead-log.js";
+
+const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
+const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
+const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Opens a process's log, recovering what earlier processes wrote, and begins a new segment. One process at a time: the caller holds the
+ * directory's lock. Condemned groups are among `groups()`; the caller must look at each group's lifecycle before it starts it.
+ * @throws RheaError CORRUPTION naming file and offset when damage cannot be confined to groups (the store is refused);
+ * VERSION_UNSUPPORTED for newer formats; DISK_FAILED when the disk refuses to read or write.
+ */
+export async function openLog(options: LogOptions): Promise<RaftLog> {
+  const { disk, directory, clock, logger, segmentBytes = DEFAULT_SEGMENT_BYTES } = options;
+  invariant(
+    segmentBytes >= 1 && segmentBytes <= MAX_SEGMENT_BYTES,
+    `segmentBytes ${segmentBytes}: must be in 1..${MAX_SEGMENT_BYTES}`,
+  );
+  const skipSync = options.testMutations?.skipSync === true;
+  const segments = new SegmentSet();
+  // The pipeline comes after recovery; nothing is read from segments before.
+  let pipeline: FramePipeline | undefined;
+  const reader = {
+    readSync: (segment: number, offset: number, length: number): Buffer => {
+      invariant(pipeline !== undefined, "the log is read before it is open");
+      return pipeline.readSync(segment, offset, length);
+    },
+  };
+  const table = new GroupTable({ segments, reader });
+  try {
+    await disk.mkdir(directory);
+    const recovered = await recover({ disk, directory, logger, segments, table });
+    const logId = recovered.logId ?? newLogId(directory, clock.wallMs());
+    const planSegment = (firstFrame: number): { segment: Segment; head: Buffer } => {
+      const sequence = (segments.all().at(-1)?.sequence ?? recovered.nextSegment - 1) + 1;
+      const head = encodeSegmentHead({
+        sequence,
+        firstFrame,
+        logId,
+        incarnation: options.incarnation ?? 0,
+        groups: summaries(table),
+      });
+      const place = { sequence, path: segmentPath(directory, sequence), salt: segmentSalt(logId, sequence) };
+      return { segment: segments.add({ ...place, file: undefined, headBytes: head.length, bytes: head.length }), head };
+    };
+    const { segment, head } = planSegment(recovered.nextFrame);
+    segment.file = await createSegmentFile(disk, directory, segment.path, head, skipSync);
+    pipeline = new FramePipeline({
+      disk,
+      directory,
+      clock,
+      segments,
+      segmentBytes,
+      skipSync,
+      nextFrame: recovered.nextFrame,
+      planSegment,
+      onProgress: () => purger.check(),
+      onFailed: options.onFailed,
+    });
+    const opened = pipeline;
+    const purger = new Purger({
+      ...{ disk, directory, logger, segments, table, pipeline, segmentBytes },
+      rewrite: (group, entries) => putRewritten(opened, group, entries),
+    });
+    purger.check();
+    logOpened(options, recovered, segments, table);
+    const cache = new EntryCache(options.cacheBytes ?? DEFAULT_CACHE_BYTES);
+    const { wasClosedCleanly, newestIncarnation } = recovered;
+    return new WriteAheadLog({ clock, segments, table, cache, pipeline, purger, wasClosedCleanly, newestIncarnation });
+  } catch (cause) {
+    for (const segment of segments.all()) await segment.file?.close();
+    if (cause instanceof RheaError) throw cause;
+    throw new RheaError("DISK_FAILED", `${directory}: opening the log failed: check the disk`, { cause });
+  }
+}
+
+function* summaries(table: GroupTable): Generator<GroupSummary> {
+  for (const group of table.all()) yield group.summary();
+}
+
+/** Different for logs made at different times or places; only has to tell a foreign segment from an own one. */
+function newLogId(directory: string, wallMs: number): LogId {
+  const text = `${directory} ${wallMs}`;
+  const a = crc32(asBuffer(Buffer.from(text, "utf8")));
+  return { a, b: crc32(Buffer.from(text, "utf8"), a) };
+}
+
+function logOpened(
+  { logger, directory }: LogOptions,
+  recovered: Recovered,
+  segments: SegmentSet,
+  table: GroupTable,
+): void {
+  if (!logger.isEnabled("info")) return;
+  let condemned = 0;
+  for (const group of table.all()) if (group.lifecycle.state === "condemned") condemned++;
+  logger.log("info", `log ${directory} is open`, {
+    segments: segments.all().length,
+    fileBytes: segments.fileBytes(),
+    liveBytes: segments.liveBytes,
+    condemnedGroups: condemned,
+    nextFrame: recovered.nextFrame,
+    wasClosedCleanly: recovered.wasClosedCleanly,
+  });
+}

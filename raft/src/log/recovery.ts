@@ -1,0 +1,182 @@
+import { RheaError, type Disk, type DiskFile, type Logger } from "@rhea/common";
+import { findFrameHeaders } from "./frame-codec.js";
+import { refuseLog } from "./damage.js";
+import type { GroupTable } from "./group-records.js";
+import { Replay } from "./replay.js";
+import { keepCut, listSegments, segmentPath } from "./segment-files.js";
+import {
+  HEAD_BYTES,
+  readSegmentHead,
+  segmentSalt,
+  type HeadReading,
+  type LogId,
+  type SegmentHead,
+} from "./segment-head.js";
+import type { SegmentSet } from "./segment-set.js";
+
+/** What recovery fills and reads. */
+export interface RecoveryOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly logger: Logger;
+  readonly segments: SegmentSet;
+  readonly table: GroupTable;
+}
+
+/** What a directory of segments turned out to hold. */
+export interface Recovered {
+  /** Undefined for a new log. */
+  readonly logId: LogId | undefined;
+  readonly nextFrame: number;
+  readonly nextSegment: number;
+  readonly wasClosedCleanly: boolean;
+  /** Highest incarnation that wrote a frame; 0 if none did. */
+  readonly newestIncarnation: number;
+}
+
+interface LoadedSegment {
+  readonly sequence: number;
+  readonly path: string;
+  readonly file: DiskFile;
+  readonly bytes: Buffer;
+  readonly reading: HeadReading;
+}
+
+type GoodSegment = LoadedSegment & { readonly reading: { readonly head: SegmentHead; readonly bytes: number } };
+
+/**
+ * Reads all segments, in order, into `segments` and `table`; cuts a torn end and sets a torn newest segment aside, keeping copies.
+ * @throws RheaError CORRUPTION (file and offset) when damage cannot be confined to groups; VERSION_UNSUPPORTED; DISK_FAILED when a file cannot be read.
+ */
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  const { disk, directory, logger, segments, table } = options;
+  const sequences = await listSegments(disk, directory);
+  checkNoGap(directory, sequences);
+  let loaded = await loadFirst(options, sequences);
+  if (loaded === undefined) {
+    return { logId: undefined, nextFrame: 1, nextSegment: 1, wasClosedCleanly: true, newestIncarnation: 0 };
+  }
+  const { logId, firstFrame } = loaded.reading.head;
+  const replay = new Replay(table, logger, firstFrame);
+  let newestIncarnation = 0;
+  let nextSegment = loaded.sequence + 1;
+  for (let isOldest = true; loaded !== undefined; isOldest = false) {
+    const segment: GoodSegment = loaded;
+    const { head, bytes: headBytes } = segment.reading;
+    nextSegment = segment.sequence + 1;
+    const hasSuccessor = sequences.includes(nextSegment);
+    const next: GoodSegment | undefined = hasSuccessor ? await loadNext(options, nextSegment, sequences) : undefined;
+    const { sequence, path, file, bytes } = segment;
+    checkHead(segment, logId, replay.nextFrame);
+    const salt = segmentSalt(logId, sequence);
+    const counted = segments.add({ sequence, path, salt, file, headBytes, bytes: bytes.length });
+    replay.head(head.groups, path, isOldest);
+    const cut = replay.frames({
+      sequence,
+      path,
+      salt,
+      headBytes,
+      bytes,
+      mayBeTorn: !hasSuccessor,
+      nextFirstFrame: next?.reading.head.firstFrame,
+    });
+    if (cut !== undefined) {
+      const copy = await keepCut(disk, directory, sequence, cut, bytes.subarray(cut));
+      await file.truncate(cut);
+      await file.datasync();
+      counted.bytes = cut;
+      logger.log(
+        "warn",
+        `${path}: cut at offset ${cut}, ${bytes.length - cut} bytes of unfinished writes are kept in ${copy}`,
+      );
+    }
+    if (replay.nextFrame > head.firstFrame) newestIncarnation = Math.max(newestIncarnation, head.incarnation);
+    loaded = next;
+  }
+  replay.finish();
+  return { logId, nextFrame: replay.nextFrame, nextSegment, wasClosedCleanly: replay.endsClean, newestIncarnation };
+}
+
+async function loadFirst(options: RecoveryOptions, sequences: readonly number[]): Promise<GoodSegment | undefined> {
+  const first = sequences[0];
+  return first === undefined ? undefined : loadNext(options, first, sequences);
+}
+
+/** Loads a segment with a good head; a torn one at the end is set aside, and undefined returned. */
+async function loadNext(
+  options: RecoveryOptions,
+  sequence: number,
+  sequences: readonly number[],
+): Promise<GoodSegment | undefined> {
+  const loaded = await load(options, sequence);
+  const { reading, path } = loaded;
+  if (reading.state === "good") return { ...loaded, reading };
+  const isNewest = sequence === sequences.at(-1);
+  const hasPredecessor = sequence === 1 || sequence !== sequences[0];
+  if (!isNewest || !hasPredecessor || !isHeadOnly(loaded)) {
+    await loaded.file.close();
+    throw refuseLog(path, 0, "the head of the segment is damaged");
+  }
+  await setAside(options, loaded);
+  return undefined;
+}
+
+async function load({ disk, directory }: RecoveryOptions, sequence: number): Promise<LoadedSegment> {
+  const path = segmentPath(directory, sequence);
+  try {
+    const file = await disk.open(path, { create: false });
+    const bytes = await file.read(0, await file.size());
+    return { sequence, path, file, bytes, reading: readSegmentHead(bytes, path) };
+  } catch (cause) {
+    if (cause instanceof RheaError) throw cause;
+    throw new RheaError("DISK_FAILED", `${path}: reading the log failed: check the disk`, { cause });
+  }
+}
+
+/** Whether a bad head is all that the file holds: nothing was ever written behind it. */
+function isHeadOnly({ reading, bytes }: LoadedSegment): boolean {
+  if (reading.state === "badTable") return bytes.length <= reading.bytes;
+  return !mayHoldFrames(bytes);
+}
+
+/** A head that cannot be read hides its salt; so any header that is good under the salt it names itself counts. */
+function mayHoldFrames(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf("RHFR", 0, "latin1"); at >= 0; at = bytes.indexOf("RHFR", at + 1, "latin1")) {
+    if (at + 32 > bytes.length) return false;
+    if (at >= HEAD_BYTES && findFrameHeaders(bytes.subarray(0, at + 48), at, bytes.readUInt32LE(at + 28)).length > 0)
+      return true;
+  }
+  return false;
+}
+
+async function setAside(
+  { disk, directory, logger }: RecoveryOptions,
+  { sequence, path, file, bytes }: LoadedSegment,
+): Promise<void> {
+  await file.close();
+  const copy = await keepCut(disk, directory, sequence, 0, bytes);
+  await disk.remove(path);
+  await disk.syncDir(directory);
+  logger.log("warn", `${path}: removed, its head was never finished; its ${bytes.length} bytes are kept in ${copy}`);
+}
+
+function checkNoGap(directory: string, sequences: readonly number[]): void {
+  sequences.forEach((sequence, i) => {
+    const expected = (sequences[0] ?? 0) + i;
+    if (sequence !== expected) throw refuseLog(segmentPath(directory, expected), 0, "the segment is missing");
+  });
+}
+
+function checkHead({ sequence, path, reading }: GoodSegment, logId: LogId, nextFrame: number): void {
+  const { head } = reading;
+  if (head.sequence !== sequence) throw refuseLog(path, 0, `the file holds segment ${head.sequence}`);
+  if (head.logId.a !== logId.a || head.logId.b !== logId.b)
+    throw refuseLog(path, 0, "the segment belongs to another log");
+  if (head.firstFrame !== nextFrame) {
+    throw refuseLog(
+      path,
+      0,
+      `the segment begins with frame ${head.firstFrame} where ${nextFrame} was due: frames are missing before it, or it is stale`,
+    );
+  }
+}

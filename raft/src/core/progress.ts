@@ -1,5 +1,5 @@
 import { InvariantError } from "@rhea/common";
-import { type Inflights } from "./inflights.js";
+import type { Inflights } from "./inflights.js";
 import type { PeerId, ProgressState, ProgressStatus } from "./types.js";
 
 /**

@@ -1,4 +1,4 @@
-import { EMPTY_BYTES, InvariantError } from "@rhea/common";
+import { EMPTY_BYTES, InvariantError, RheaError } from "@rhea/common";
 import { applyConfChangeTo, restoreMembership, type ChangedMembership, type NewMemberOptions } from "./conf-change.js";
 import { resolveRaftConfig, type ResolvedRaftConfig } from "./config.js";
 import { entriesSize, payloadSize } from "./entry-size.js";
@@ -279,6 +279,17 @@ export class Raft {
 
   applyConfChange(change: ConfChangeV2): ConfState {
     return this.switchMembership(applyConfChangeTo(this.tracker, this.#newMemberOptions(), change));
+  }
+
+  /** Says why a membership change cannot be applied to the membership in effect, if so. */
+  whyConfChangeDoesNotFit(change: ConfChangeV2): string | undefined {
+    try {
+      applyConfChangeTo(this.tracker, this.#newMemberOptions(), change);
+      return undefined;
+    } catch (error) {
+      if (error instanceof RheaError && error.code === "OPERATION_REFUSED") return error.message;
+      throw error;
+    }
   }
 
   /** Takes a membership into effect, and does on the leader what follows from it. */

@@ -97,8 +97,10 @@ function whyRefuseConfChange(r: Raft, change: ConfChangeV2): string | undefined 
     return `possible unapplied conf change at index ${r.pendingConfIndex} (applied to ${r.log.applied})`;
   }
   const leaves = change.changes.length === 0;
-  if (isJoint(r.tracker.conf)) return leaves ? undefined : "must transition out of joint config first";
-  return leaves ? "not in joint state; refusing empty conf change" : undefined;
+  if (isJoint(r.tracker.conf) && !leaves) return "must transition out of joint config first";
+  if (!isJoint(r.tracker.conf) && leaves) return "not in joint state; refusing empty conf change";
+  // Nothing is pending, so this is the membership the change will meet; once in the log it would stop every peer that applies it.
+  return r.whyConfChangeDoesNotFit(change);
 }
 
 function handleRejection(r: Raft, pr: Progress, m: Message): void {

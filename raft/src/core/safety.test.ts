@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { RheaError } from "@rhea/common";
+import { Group, type GroupOptions } from "./testing/group.js";
+import type { ConfChangeSingle, Entry, Message, PeerId } from "./types.js";
+
+/** Is one thing that happens to a group. */
+type Step =
+  | { readonly kind: "tick" | "propose" | "campaign" | "restart" | "work" | "forget"; readonly id: PeerId }
+  | { readonly kind: "deliver" | "lose" | "duplicate"; readonly which: number }
+  | { readonly kind: "settle" }
+  | { readonly kind: "transfer"; readonly id: PeerId; readonly to: PeerId }
+  | { readonly kind: "change"; readonly id: PeerId; readonly change: ConfChangeSingle };
+
+const id = fc.integer({ min: 1, max: 4 });
+const which = fc.nat({ max: 1000 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 20, arbitrary: fc.record({ kind: fc.constant("work" as const), id }) },
+  { weight: 30, arbitrary: fc.record({ kind: fc.constant("deliver" as const), which }) },
+  { weight: 10, arbitrary: fc.record({ kind: fc.constant("tick" as const), id }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("settle" as const) }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("propose" as const), id }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constantFrom("campaign" as const, "restart" as const, "forget" as const), id }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("lose" as const, "duplicate" as const), which }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("transfer" as const), id, to: id }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("change" as const),
+      id,
+      change: fc.record({
+        type: fc.constantFrom("addNode" as const, "removeNode" as const, "addLearnerNode" as const),
+        nodeId: id,
+      }),
+    }),
+  },
+);
+
+/** Watches a group and remembers what must never be contradicted. */
+class Watch {
+  readonly #leaders = new Map<number, PeerId>();
+  readonly #committed = new Map<number, string>();
+  readonly #terms = new Map<PeerId, { term: number; vote: PeerId }>();
+
+  check(group: Group): void {
+    for (const { id: peer, raw, applied, storage } of group.members.values()) {
+      const { term, state } = raw.basicStatus();
+      if (state === "leader") {
+        assert.equal(this.#leaders.get(term) ?? peer, peer, `two leaders in term ${term}`);
+        this.#leaders.set(term, peer);
+      }
+      for (const entry of applied) {
+        const text = describeEntry(entry);
+        assert.equal(this.#committed.get(entry.index) ?? text, text, `two entries committed at index ${entry.index}`);
+        this.#committed.set(entry.index, text);
+      }
+      const stored = storage.initialState().hardState;
+      const before = this.#terms.get(peer);
+      if (before !== undefined) {
+        assert.ok(stored.term >= before.term, `the stored term of peer ${peer} went back`);
+        if (stored.term === before.term && before.vote !== 0)
+          assert.equal(stored.vote, before.vote, `peer ${peer} voted twice`);
+      }
+      this.#terms.set(peer, { term: stored.term, vote: stored.vote });
+    }
+    this.#checkLogs(group);
+  }
+
+  /** Where two logs have an entry of one index and term, they agree on it and on everything before. */
+  #checkLogs(group: Group): void {
+    const logs = [...group.members.values()].map(({ storage }) => storage.entries(2, storage.lastIndex() + 1, 1e9));
+    for (const [i, left] of logs.entries()) {
+      for (const right of logs.slice(i + 1)) {
+        let same = Math.min(left.length, right.length) - 1;
+        while (same >= 0 && left[same]?.term !== right[same]?.term) same--;
+        for (let k = 0; k <= same; k++) {
+          assert.equal(describeEntry(left[k]!), describeEntry(right[k]!), "logs that agree later differ before");
+        }
+      }
+    }
+  }
+}
+
+function describeEntry({ term, index, type, data }: Entry): string {
+  return `${term}/${index} ${type} ${Buffer.from(data).toString("hex")}`;
+}
+
+function take(group: Group, at: number): Message | undefined {
+  return group.inTransit.length === 0 ? undefined : group.inTransit.splice(at % group.inTransit.length, 1)[0];
+}
+
+function run(group: Group, s: Step, n: number): void {
+  switch (s.kind) {
+    case "tick":
+      group.tick(s.id, 4);
+      break;
+    case "campaign":
+      group.raw(s.id).campaign();
+      break;
+    case "forget":
+      group.raw(s.id).forgetLeader();
+      break;
+    case "propose":
+      unlessRefused(() => group.raw(s.id).propose(Buffer.from(`p${n}`)));
+      break;
+    case "work":
+      group.work(s.id);
+      break;
+    case "settle":
+      group.settle();
+      break;
+    case "restart":
+      group.restart(s.id);
+      break;
+    case "transfer":
+      group.raw(s.id).transferLeader(s.to);
+      break;
+    case "change":
+      unlessRefused(() =>
+        group.raw(s.id).proposeConfChange({ transition: "auto", changes: [s.change], context: new Uint8Array() }),
+      );
+      break;
+    case "lose":
+      take(group, s.which);
+      break;
+    case "duplicate": {
+      const m = group.inTransit[s.which % Math.max(1, group.inTransit.length)];
+      if (m !== undefined) group.inTransit.push(m);
+      break;
+    }
+    case "deliver": {
+      const m = take(group, s.which);
+      if (m !== undefined) group.deliver(m);
+      break;
+    }
+  }
+}
+
+/** Runs a proposal, which may be refused at any time. */
+function unlessRefused(propose: () => number): void {
+  try {
+    propose();
+  } catch (error) {
+    const expected = ["PROPOSAL_DROPPED", "CONF_CHANGE_BUSY", "OPERATION_REFUSED"];
+    if (!(error instanceof RheaError) || !expected.includes(error.code)) throw error;
+  }
+}
+
+describe("safety under loss, reordering, duplication and restarts", () => {
+  const variants: [string, GroupOptions][] = [
+    ["plain", {}],
+    ["with pre-vote and quorum checks", { preVote: true, checkQuorum: true }],
+    [
+      "with one entry per message and small windows",
+      { maxSizePerMsg: 0, maxInflightMsgs: 2, maxCommittedSizePerReady: 20 },
+    ],
+  ];
+  for (const [name, options] of variants) {
+    it(`one leader per term, agreeing logs, no vote or commit taken back: ${name}`, () => {
+      fc.assert(
+        fc.property(fc.array(step, { minLength: 100, maxLength: 400, size: "max" }), (steps) => {
+          const group = new Group({ voters: [1, 2, 3], learners: [4], ...options });
+          const watch = new Watch();
+          steps.forEach((s, n) => {
+            run(group, s, n);
+            watch.check(group);
+          });
+          // With the network back, somebody gets to lead, and then everybody agrees.
+          for (let round = 0, led = 0; round < 1000 && led < 5; round++) {
+            for (const peer of group.members.keys()) group.tick(peer, 1);
+            group.settle();
+            watch.check(group);
+            led = group.leaders().length > 0 ? led + 1 : 0;
+          }
+          assert.ok(group.leaders().length > 0, "no leader although nothing fails any more");
+        }),
+        { numRuns: 40 },
+      );
+    });
+  }
+});

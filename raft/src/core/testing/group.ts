@@ -1,0 +1,142 @@
+/**
+ * testing: a group of peers over a network that delivers, loses and reorders only as a test says. Tests of raft/core use it; it is
+ * no part of the library. Peers run in the synchronous mode over `MemoryStorage`, which survives `restart`.
+ */
+import { confChangeOfEntry, MemoryStorage, RawNode } from "../index.js";
+import type { Entry, Message, PeerId, RaftConfig } from "../index.js";
+
+/** Is the options a test may set for all peers. */
+export type GroupOptions = Partial<Omit<RaftConfig, "id" | "storage" | "applied">> & {
+  readonly voters?: readonly PeerId[];
+  readonly learners?: readonly PeerId[];
+};
+
+/** Is one peer with its disk and what its state machine got. */
+export interface Member {
+  readonly id: PeerId;
+  readonly storage: MemoryStorage;
+  readonly applied: Entry[];
+  /** Is the contexts and indexes of answered reads. */
+  readonly reads: { readonly context: string; readonly index: number }[];
+  raw: RawNode;
+}
+
+/** Is a group under test. It starts at index 1, term 1, so that a membership exists from the start. */
+export class Group {
+  readonly members = new Map<PeerId, Member>();
+  /** Is what was sent and neither delivered nor lost. */
+  inTransit: Message[] = [];
+  /** Says whether a message reaches its receiver; tests replace it to cut links. */
+  passes: (m: Message) => boolean = () => true;
+  readonly #options: GroupOptions;
+
+  constructor(options: GroupOptions = {}) {
+    this.#options = options;
+    const voters = options.voters ?? [1, 2, 3];
+    const confState = {
+      voters,
+      learners: options.learners ?? [],
+      votersOutgoing: [],
+      learnersNext: [],
+      autoLeave: false,
+    };
+    for (const id of [...voters, ...confState.learners]) {
+      const storage = new MemoryStorage();
+      storage.applySnapshot({ metadata: { confState, index: 1, term: 1 }, data: new Uint8Array() });
+      storage.setHardState({ term: 1, vote: 0, commit: 1 });
+      this.members.set(id, { id, storage, applied: [], reads: [], raw: this.#start(id, storage, 1) });
+    }
+  }
+
+  get(id: PeerId): Member {
+    const member = this.members.get(id);
+    if (member === undefined) throw new Error(`no member ${id}`);
+    return member;
+  }
+
+  raw(id: PeerId): RawNode {
+    return this.get(id).raw;
+  }
+
+  /** Starts a peer again from its disk, with an empty state machine that applies everything anew. */
+  restart(id: PeerId): void {
+    const member = this.get(id);
+    member.applied.length = 0;
+    member.raw = this.#start(id, member.storage, member.storage.firstIndex() - 1);
+  }
+
+  /** Carries out all that one peer has to do; its messages go in transit. */
+  work(id: PeerId): void {
+    const member = this.get(id);
+    while (member.raw.hasReady()) {
+      const ready = member.raw.ready();
+      if (ready.hardState !== undefined) member.storage.setHardState(ready.hardState);
+      if (ready.snapshot !== undefined) member.storage.applySnapshot(ready.snapshot);
+      member.storage.append(ready.entries);
+      this.inTransit.push(...ready.messages.filter((m) => this.passes(m)));
+      for (const entry of ready.committedEntries) {
+        member.applied.push(entry);
+        const change = confChangeOfEntry(entry);
+        if (change !== undefined) member.raw.applyConfChange(change);
+      }
+      for (const { requestCtx, index } of ready.readStates) {
+        member.reads.push({ context: Buffer.from(requestCtx).toString(), index });
+      }
+      member.raw.advance();
+    }
+  }
+
+  /** Delivers one message, if its receiver exists. */
+  deliver(m: Message): void {
+    this.members.get(m.to)?.raw.step(m);
+  }
+
+  /** Works and delivers until nothing is left to do. */
+  settle(): void {
+    for (;;) {
+      for (const id of this.members.keys()) this.work(id);
+      const messages = this.inTransit;
+      if (messages.length === 0) return;
+      this.inTransit = [];
+      for (const m of messages) this.deliver(m);
+    }
+  }
+
+  /** Elects a peer, over whatever links there are. */
+  elect(id: PeerId): void {
+    this.raw(id).campaign();
+    this.settle();
+  }
+
+  tick(id: PeerId, ticks: number): void {
+    for (let i = 0; i < ticks; i++) this.raw(id).tick();
+  }
+
+  /** Cuts the given peers off from all others. */
+  isolate(...ids: readonly PeerId[]): void {
+    this.passes = (m) => ids.includes(m.from) === ids.includes(m.to);
+  }
+
+  heal(): void {
+    this.passes = () => true;
+  }
+
+  /** Returns the ids of the peers that believe they lead. */
+  leaders(): PeerId[] {
+    return [...this.members.values()].filter(({ raw }) => raw.basicStatus().state === "leader").map(({ id }) => id);
+  }
+
+  #start(id: PeerId, storage: MemoryStorage, applied: number): RawNode {
+    const { voters: _voters, learners: _learners, ...options } = this.#options;
+    // A fixed sequence per peer, so that a run can be repeated; equal timeouts for ever would let a peer that cannot win elections
+    // keep those that could from trying.
+    let state = id;
+    const random = (n: number): number => (state = (state * 48271) % 2147483647) % n;
+    return new RawNode({ electionTick: 10, heartbeatTick: 1, random, ...options, id, storage, applied });
+  }
+}
+
+/** Returns the user data of entries as text, leaving out empty and membership entries. */
+export function texts(entries: readonly Entry[]): string[] {
+  return entries.filter((e) => e.type === "normal" && e.data.length > 0).map((e) => Buffer.from(e.data).toString());
+}

@@ -120,9 +120,17 @@ export default defineConfig(
     files: ["**/*.{js,mjs,cjs}"],
     languageOptions: {
       globals: Object.fromEntries(
-        [...TIMERS, "process", "console", "Buffer", "URL", "performance", "AbortController", "AbortSignal"].map(
-          (name) => [name, "readonly"],
-        ),
+        [
+          ...TIMERS,
+          "clearTimeout",
+          "process",
+          "console",
+          "Buffer",
+          "URL",
+          "performance",
+          "AbortController",
+          "AbortSignal",
+        ].map((name) => [name, "readonly"]),
       ),
     },
   },
@@ -196,6 +204,7 @@ export default defineConfig(
     files: TESTS,
     rules: {
       "@typescript-eslint/no-non-null-assertion": "off",
+      "no-console": "off",
     },
   },
 );

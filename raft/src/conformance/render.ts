@@ -86,12 +86,12 @@ export function hex(id: PeerId): string {
 }
 
 /** Prints changes as `v1 l2 r3`. */
-export function renderChanges(changes: readonly ConfChangeSingle[]): string {
+function renderChanges(changes: readonly ConfChangeSingle[]): string {
   return changes.map(({ type, nodeId }) => `${CHANGE_LETTERS[type]}${nodeId}`).join(" ");
 }
 
 /** Prints `1/11 EntryNormal "data"`. */
-export function renderEntry(entry: Entry): string {
+function renderEntry(entry: Entry): string {
   const change = confChangeOfEntry(entry);
   const text = change === undefined ? quote(entry.data) : renderChanges(change.changes);
   return `${entry.term}/${entry.index} ${ENTRY_NAMES[entry.type]}${text === "" ? "" : ` ${text}`}`;

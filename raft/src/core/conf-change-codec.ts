@@ -68,7 +68,7 @@ export function decodeConfChange(data: Uint8Array): ConfChange {
 }
 
 /** Turns the older form of a membership change into the newer. */
-export function confChangeAsV2(change: ConfChange): ConfChangeV2 {
+function confChangeAsV2(change: ConfChange): ConfChangeV2 {
   return { transition: "auto", changes: [{ type: change.type, nodeId: change.nodeId }], context: change.context };
 }
 

@@ -24,7 +24,7 @@ export interface NewMemberOptions {
 }
 
 /** Says how a change takes effect: through a joint configuration (left by itself or not), out of one, or directly. */
-export function confChangeKind(change: ConfChangeV2): "leaveJoint" | "enterJointAutoLeave" | "enterJoint" | "simple" {
+function confChangeKind(change: ConfChangeV2): "leaveJoint" | "enterJointAutoLeave" | "enterJoint" | "simple" {
   if (change.transition === "auto" && change.changes.length === 0) return "leaveJoint";
   if (change.transition === "auto" && change.changes.length === 1) return "simple";
   return change.transition === "jointExplicit" ? "enterJoint" : "enterJointAutoLeave";

@@ -14,7 +14,6 @@ export {
 } from "./errors.js";
 export type { DropReason } from "./errors.js";
 export {
-  confChangeAsV2,
   confChangeOfEntry,
   decodeConfChange,
   decodeConfChangeV2,

@@ -92,6 +92,7 @@ export class MemoryStorage implements Storage {
     const first = fresh[0];
     if (first === undefined) return;
     if (first.index > this.lastIndex() + 1) throw new StorageUnavailableError(first.index - 1, this.lastIndex());
-    this.#entries = [...this.#entries.slice(0, first.index - this.#offset - 1), ...fresh];
+    this.#entries.length = first.index - this.#offset - 1;
+    for (const entry of fresh) this.#entries.push(entry);
   }
 }

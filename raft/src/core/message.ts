@@ -1,20 +1,24 @@
-import type { Entry, Message, MessageType } from "./types.js";
+import { NO_PEER, type Entry, type Message, type MessageType, type PeerId } from "./types.js";
 
 /** Is the entries of a message that carries none. */
 export const NO_ENTRIES: readonly Entry[] = Object.freeze([]);
 
 /** Builds a message; what is not given is 0, false, empty or absent. All messages have one shape, which keeps the hot path fast. */
-export function makeMessage(fields: Partial<Message> & Pick<Message, "type">): Message {
+export function makeMessage(
+  fields: Partial<Message> & Pick<Message, "type">,
+  from: PeerId = fields.from ?? NO_PEER,
+  term: number = fields.term ?? 0,
+): Message {
   return {
     type: fields.type,
-    to: fields.to ?? 0,
-    from: fields.from ?? 0,
-    term: fields.term ?? 0,
+    to: fields.to ?? NO_PEER,
+    from,
+    term,
     logTerm: fields.logTerm ?? 0,
     index: fields.index ?? 0,
     entries: fields.entries ?? NO_ENTRIES,
     commit: fields.commit ?? 0,
-    vote: fields.vote ?? 0,
+    vote: fields.vote ?? NO_PEER,
     snapshot: fields.snapshot,
     reject: fields.reject ?? false,
     rejectHint: fields.rejectHint ?? 0,

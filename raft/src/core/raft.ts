@@ -163,7 +163,7 @@ export class Raft {
       if (type !== "prop" && type !== "readIndex") term = this.term;
     }
     const from = fields.from ?? NO_PEER;
-    const message = makeMessage({ ...fields, from: from === NO_PEER ? this.id : from, term });
+    const message = makeMessage(fields, from === NO_PEER ? this.id : from, term);
     if (waitsForStorage(type)) {
       this.msgsAfterAppend.push(message);
     } else {

@@ -29,6 +29,8 @@ interface DirectoryChange {
 export interface SimDisk extends Disk {
   /** Ends the running process's access: every later call through this view hangs, as for a dead process. */
   readonly view: () => Disk;
+  /** The process dies and the machine lives: what was written stays, what was not yet is lost. */
+  detach(): void;
   /** Power loss: forgets what was not durable, with luck of the draw. */
   crash(): void;
   /** Forgets everything. */
@@ -243,6 +245,9 @@ export function createSimDisk(queue: EventQueue, random: SimRandom): SimDisk {
     slowByMs: 0,
     ignoresSync: false,
     view: () => viewAt(generation),
+    detach: () => {
+      generation++;
+    },
     crash: () => {
       generation++;
       const kept = random.int(changes.length + 1);

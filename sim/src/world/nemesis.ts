@@ -1,0 +1,286 @@
+/** Does the harm: one fault at a time or several, each undone after a while, so that the world always can heal. */
+import type { EventQueue } from "./event-queue.js";
+import type { SimRandom } from "./random.js";
+import type { SafetyChecker } from "./safety.js";
+import type { SimNet } from "./sim-net.js";
+import type { SimStore } from "./sim-store.js";
+
+/** What a nemesis may touch. */
+export interface NemesisOptions {
+  readonly queue: EventQueue;
+  readonly random: SimRandom;
+  readonly net: SimNet;
+  readonly stores: readonly SimStore[];
+  readonly safety: SafetyChecker;
+}
+
+/** A nemesis at work. */
+export interface Nemesis {
+  start(): void;
+  /** Ends all harm: starts what is down, heals the network, waits for nothing. */
+  stop(): void;
+  /** How often each kind of fault was done. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+type Fault =
+  | "crash"
+  | "kill"
+  | "partition"
+  | "oneWay"
+  | "reset"
+  | "pause"
+  | "slowDisk"
+  | "transfer"
+  | "membership"
+  | "split"
+  | "loss"
+  | "stormyLeader"
+  | "powerFailure"
+  | "diskError";
+
+/** Every run does each of these at least once. */
+const ALWAYS: readonly Fault[] = ["crash", "partition", "membership", "transfer"];
+const OFTEN: readonly Fault[] = [
+  "crash",
+  "crash",
+  "kill",
+  "partition",
+  "partition",
+  "oneWay",
+  "reset",
+  "pause",
+  "slowDisk",
+  "transfer",
+  "membership",
+  "membership",
+  "split",
+  "loss",
+  "stormyLeader",
+  "stormyLeader",
+  "powerFailure",
+  "diskError",
+];
+
+/** Makes a nemesis that is not started. */
+export function createNemesis({ queue, random, net, stores }: NemesisOptions): Nemesis {
+  const counts: Record<string, number> = {};
+  let isActive = false;
+  let nextPeerId = 1_000;
+  let nextRegionId = 100;
+  const due = [...ALWAYS];
+
+  const count = (name: string): void => {
+    counts[name] = (counts[name] ?? 0) + 1;
+  };
+  const later = (fromMs: number, toMs: number, run: () => void): void => {
+    queue.plan(random.between(fromMs, toMs), run);
+  };
+  const up = (): SimStore[] => stores.filter((store) => store.engine !== undefined);
+  /** At most one store of four is down at a time by harm, but for power failures of all. */
+  const mayTakeDown = (): boolean => stores.every((store) => store.isUp);
+  const leaderOf = (): { store: SimStore; regionId: number } | undefined => {
+    const found = up().flatMap((store) =>
+      (store.engine?.regions() ?? [])
+        .filter((region) => region.isLeader)
+        .map((region) => ({ store, regionId: region.regionId })),
+    );
+    return found.length === 0 ? undefined : random.pick(found);
+  };
+  /** A failed administrative call is no finding: leaders move, epochs differ. */
+  const attempt = (name: string, call: Promise<unknown> | undefined): void => {
+    call?.then(
+      () => {
+        count(name);
+      },
+      () => {
+        count(`${name}Refused`);
+      },
+    );
+  };
+  const isolate = (store: SimStore, from: number, to: number): void => {
+    const others = stores.filter((other) => other !== store);
+    for (const other of others) {
+      net.block(store.node, other.node);
+      net.block(other.node, store.node);
+    }
+    later(from, to, () => {
+      net.unblockAll();
+    });
+  };
+
+  const changeMembers = (): void => {
+    const at = leaderOf();
+    const region = at === undefined ? undefined : at.store.engine?.region(at.regionId);
+    if (region === undefined) return;
+    const { peers } = region.descriptor;
+    const learner = peers.find((peer) => peer.role === "learner");
+    const voters = peers.filter((peer) => peer.role === "voter");
+    const absent = stores.filter((store) => peers.every((peer) => peer.storeId !== store.storeId));
+    const target = absent[0];
+    if (learner !== undefined)
+      attempt("membership", region.addPeer({ peerId: learner.peerId, storeId: learner.storeId, role: "voter" }));
+    else if (voters.length > 3)
+      attempt(
+        "membership",
+        region.removePeer(random.pick(voters.filter((peer) => peer.peerId !== region.peerId)).peerId),
+      );
+    else if (target !== undefined)
+      attempt("membership", region.addPeer({ peerId: nextPeerId++, storeId: target.storeId, role: "learner" }));
+  };
+
+  const split = (): void => {
+    const at = leaderOf();
+    const region = at === undefined ? undefined : at.store.engine?.region(at.regionId);
+    if (region === undefined || (counts["split"] ?? 0) >= 3) return;
+    const key = Buffer.from(`k${random.int(24)}`);
+    const childPeers = region.descriptor.peers.map(() => nextPeerId++);
+    attempt("split", region.split(key, nextRegionId++, childPeers));
+  };
+
+  const act: Record<Fault, () => void> = {
+    crash: () => {
+      if (!mayTakeDown()) return;
+      const store = random.pick(stores);
+      store.crash();
+      count("crash");
+      later(50, 1_500, () => {
+        store.start();
+      });
+    },
+    kill: () => {
+      if (!mayTakeDown()) return;
+      const store = leaderOf()?.store ?? random.pick(stores);
+      store.kill();
+      count("kill");
+      later(50, 1_000, () => {
+        store.start();
+      });
+    },
+    powerFailure: () => {
+      for (const store of stores) store.crash();
+      count("powerFailure");
+      for (const store of stores)
+        later(50, 500, () => {
+          store.start();
+        });
+    },
+    partition: () => {
+      isolate(leaderOf()?.store ?? random.pick(stores), 500, 2_500);
+      count("partition");
+    },
+    oneWay: () => {
+      const [a, b] = [random.pick(stores), random.pick(stores)];
+      if (a === b) return;
+      net.block(a.node, b.node);
+      count("oneWay");
+      later(300, 2_000, () => {
+        net.unblockAll();
+      });
+    },
+    reset: () => {
+      const [a, b] = [random.pick(stores), random.pick(stores)];
+      net.reset(a.node, b.node);
+      count("reset");
+    },
+    pause: () => {
+      random.pick(up()).pause(random.between(200, 2_500));
+      count("pause");
+    },
+    slowDisk: () => {
+      const { disk } = random.pick(stores);
+      disk.slowByMs = random.between(5, 60);
+      count("slowDisk");
+      later(500, 2_000, () => {
+        disk.slowByMs = 0;
+      });
+    },
+    diskError: () => {
+      if (!mayTakeDown()) return;
+      const store = random.pick(stores);
+      store.disk.failNext(random.chance(0.5) ? "write" : "datasync", random.chance(0.5) ? "EIO" : "ENOSPC", 1);
+      count("diskError");
+      later(300, 800, () => {
+        store.disk.failNext("write", "EIO", 0);
+        store.disk.failNext("datasync", "EIO", 0);
+        store.start();
+      });
+    },
+    transfer: () => {
+      const at = leaderOf();
+      const region = at?.store.engine?.region(at.regionId);
+      const targets =
+        region?.descriptor.peers.filter((peer) => peer.role === "voter" && peer.peerId !== region.peerId) ?? [];
+      if (region === undefined || targets.length === 0) return;
+      attempt("transfer", region.transferLeadershipTo(random.pick(targets).peerId));
+    },
+    membership: changeMembers,
+    split,
+    loss: () => {
+      Object.assign(net.faults, {
+        lossRatio: random.fraction() * 0.2,
+        duplicateRatio: random.fraction() * 0.1,
+        reorderRatio: random.fraction() * 0.1,
+      });
+      count("loss");
+      later(500, 3_000, () => {
+        Object.assign(net.faults, { lossRatio: 0, duplicateRatio: 0, reorderRatio: 0 });
+      });
+    },
+    // Leaders that replicate to one follower and lose their place at once, again and again: figure 8 of the raft paper.
+    stormyLeader: () => {
+      const at = leaderOf();
+      if (at === undefined) return;
+      const others = stores.filter((store) => store !== at.store);
+      const friend = random.pick(others);
+      for (const other of others) {
+        if (other !== friend) net.block(at.store.node, other.node);
+      }
+      count("stormyLeader");
+      later(10, 200, () => {
+        if (mayTakeDown()) {
+          at.store.kill();
+          later(20, 600, () => {
+            at.store.start();
+          });
+        }
+        net.unblockAll();
+      });
+    },
+  };
+
+  const tick = (): void => {
+    if (!isActive) return;
+    const next = due.length > 0 && random.chance(0.5) ? due[0] : random.pick(OFTEN);
+    if (next !== undefined) {
+      const before = counts[next] ?? 0;
+      act[next]();
+      if (due[0] === next && (counts[next] ?? 0) > before) due.shift();
+      else if (due[0] === next && (next === "membership" || next === "transfer") && random.chance(0.3)) due.shift();
+    }
+    later(50, 700, tick);
+  };
+
+  return {
+    counts,
+    start: () => {
+      isActive = true;
+      tick();
+    },
+    stop: () => {
+      isActive = false;
+      Object.assign(net.faults, { lossRatio: 0, duplicateRatio: 0, reorderRatio: 0, tailRatio: 0 });
+      net.unblockAll();
+      for (const store of stores) {
+        store.disk.slowByMs = 0;
+        store.disk.failNext("write", "EIO", 0);
+        store.disk.failNext("datasync", "EIO", 0);
+        store.start();
+      }
+      // What a planned restart still takes down comes back by its own plan.
+      later(2_000, 2_000, () => {
+        for (const store of stores) store.start();
+      });
+    },
+  };
+}

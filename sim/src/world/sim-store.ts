@@ -1,0 +1,147 @@
+/** One store of a world: the real engine, host and log on a virtual disk, network and clock; can crash and come back. */
+import { silentLogger, type RheaError } from "@rhea/common";
+import { openMemoryKv, openStoreEngine, type InitialRegion, type StoreEngine } from "@rhea/store";
+import { createProcessTime, type EventQueue, type ProcessTime } from "./event-queue.js";
+import type { SimRandom } from "./random.js";
+import type { SafetyChecker } from "./safety.js";
+import { createSimDisk, type SimDisk } from "./sim-disk.js";
+import type { SimNet } from "./sim-net.js";
+
+/** What all stores of a world share. */
+export interface StoreSetting {
+  readonly queue: EventQueue;
+  readonly random: SimRandom;
+  readonly net: SimNet;
+  readonly safety: SafetyChecker;
+  readonly initialRegions: readonly InitialRegion[];
+  /** Bugs planted for the mutation campaign. */
+  readonly mutations: { readonly skipSync?: boolean; readonly commitOldTermByCounting?: boolean };
+  addressOf(storeId: number): string;
+  /** A failure that is a bug or a violated invariant, not a planned fault. */
+  onViolation(error: RheaError): void;
+}
+
+/** A store that can be killed and started again. */
+export interface SimStore {
+  readonly storeId: number;
+  readonly node: string;
+  readonly disk: SimDisk;
+  /** Undefined while down or starting. */
+  readonly engine: StoreEngine | undefined;
+  readonly isUp: boolean;
+  start(): void;
+  /** kill -9: what was written stays. */
+  kill(): void;
+  /** Power loss: what was not synced may be gone. */
+  crash(): void;
+  /** SIGSTOP for a while. */
+  pause(durationMs: number): void;
+}
+
+/** Makes a store that is not started. */
+export function createSimStore(setting: StoreSetting, storeId: number): SimStore {
+  const { queue, random, net, safety } = setting;
+  const node = `s${storeId}`;
+  const disk = createSimDisk(queue, random);
+  let incarnation = 0;
+  let time: ProcessTime | undefined;
+  let processNet: ReturnType<SimNet["processNet"]> | undefined;
+  let engine: StoreEngine | undefined;
+
+  const open = async (own: ProcessTime, network: NonNullable<typeof processNet>): Promise<void> => {
+    const view = disk.view();
+    const boot = ++incarnation;
+    await view.mkdir("/snapshots");
+    const kv = await openMemoryKv({ disk: view, directory: "/data", rewriteBytes: 256 * 1024 });
+    const opened = await openStoreEngine({
+      env: {
+        clock: own.clock,
+        scheduler: own.scheduler,
+        rng: random,
+        disk: view,
+        net: network.net,
+        logger: silentLogger,
+      },
+      clusterId: 1,
+      storeId,
+      incarnation: boot,
+      bootNonce: random.bytes(16),
+      kv,
+      logDirectory: "/log",
+      snapshotDirectory: "/snapshots",
+      initialRegions: setting.initialRegions.filter((region) =>
+        region.voters.some((voter) => voter.storeId === storeId),
+      ),
+      resolveStore: (id) => setting.addressOf(id),
+      onFatal: (error) => {
+        // A fault of the simulated disk stops the process, as it should; anything else is a finding.
+        if (error.code !== "DISK_FAILED") setting.onViolation(error);
+        store.kill();
+      },
+      testMutations: {
+        log: { skipSync: setting.mutations.skipSync ?? false },
+        host: { commitOldTermByCounting: setting.mutations.commitOldTermByCounting ?? false },
+      },
+      observer: {
+        onLeader: (groupId, peerId, term, lastIndex) => {
+          safety.onLeader(groupId, peerId, term, lastIndex);
+        },
+        onApply: (groupId, peerId, entries) => {
+          safety.onApply(groupId, peerId, entries);
+        },
+        onHardState: (groupId, peerId, state) => {
+          safety.onHardState(groupId, peerId, state);
+        },
+      },
+    });
+    const server = network.net.createServer();
+    opened.addServices(server);
+    await server.listen(setting.addressOf(storeId));
+    if (time === own) engine = opened;
+  };
+
+  const end = (): void => {
+    time?.kill();
+    processNet?.kill();
+    time = undefined;
+    processNet = undefined;
+    engine = undefined;
+  };
+
+  const store: SimStore = {
+    storeId,
+    node,
+    disk,
+    get engine() {
+      return engine;
+    },
+    get isUp() {
+      return time !== undefined;
+    },
+    start() {
+      if (time !== undefined) return;
+      const own = createProcessTime(queue, {
+        rate: 0.99 + random.fraction() * 0.02,
+        wallOffsetMs: random.between(-5_000, 5_000),
+      });
+      const network = net.processNet(node);
+      time = own;
+      processNet = network;
+      open(own, network).catch((error: unknown) => {
+        if (time === own) setting.onViolation(error as RheaError);
+      });
+    },
+    kill() {
+      if (time === undefined) return;
+      end();
+      disk.detach();
+    },
+    crash() {
+      if (time === undefined) return;
+      end();
+      disk.crash();
+    },
+    pause: (durationMs) => time?.pause(durationMs),
+  };
+  return store;
+}

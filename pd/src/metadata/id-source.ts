@@ -41,6 +41,11 @@ export class IdSource {
     }
   }
 
+  /** Waits until `count` ids can be taken at once. */
+  async ensure(count: number): Promise<void> {
+    while (this.#window.available < count) await this.#refill(count);
+  }
+
   /** Whether an id can have been given out. */
   wasGivenOut(id: number): boolean {
     return id > 0 && id < this.#window.next;

@@ -1,1 +1,32 @@
-export {};
+/**
+ * operator: keeps Rhea clusters as their RheaCluster objects describe them. Here are the pure parts, for tools and the simulator:
+ * reading and checking a cluster file, and the plan. `@rhea/operator/env-node` runs clusters of local processes.
+ */
+export { API_VERSION, KIND, parseClusterFile, resolveCluster } from "./api/index.js";
+export type {
+  Condition,
+  DesiredCluster,
+  PlannedAction,
+  RheaCluster,
+  RheaClusterSpec,
+  RheaClusterStatus,
+  StoreStatus,
+} from "./api/index.js";
+export { describeBlocked, describeStep, plan } from "./plan/index.js";
+export type {
+  Action,
+  Blocked,
+  Observed,
+  PdConfig,
+  PdOperation,
+  PdRecord,
+  PdRegion,
+  PdStore,
+  PdView,
+  Plan,
+  PlannedStatus,
+  ProcessState,
+  Step,
+  StoreRecord,
+  TimelessCondition,
+} from "./plan/index.js";

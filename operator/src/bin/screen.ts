@@ -1,0 +1,58 @@
+import type { WriteStream } from "node:tty";
+
+const SHOWN_EVENTS = 6;
+
+/** Where a running cluster shows itself. */
+export interface Screen {
+  /** Whether lines are redrawn in place: a terminal. */
+  readonly isLive: boolean;
+  /** Tells of something that happened, with the time. */
+  event(line: string): void;
+  /** Shows lines instead of those drawn before. */
+  draw(lines: readonly string[]): void;
+  /** Prints lines once. */
+  print(lines: readonly string[]): void;
+  /** Leaves what is drawn and goes on below it. */
+  close(): void;
+}
+
+/** Makes the screen: on a terminal a picture with the latest events below it, elsewhere one plain line per event. */
+export function createScreen(output: WriteStream): Screen {
+  const isLive = output.isTTY;
+  const events: string[] = [];
+  let picture: readonly string[] = [];
+  let drawnRows = 0;
+  let isClosed = false;
+
+  const redraw = () => {
+    if (isClosed || picture.length === 0) return;
+    const { columns, rows } = output;
+    const lines = [...picture, "", ...events.slice(-SHOWN_EVENTS)].slice(0, rows - 1);
+    const up = drawnRows > 0 ? `\x1b[${drawnRows}F` : "";
+    output.write(`${up}\x1b[0J${lines.map((line) => fit(line, columns)).join("\n")}\n`);
+    drawnRows = lines.length;
+  };
+  return {
+    isLive,
+    event(line) {
+      const stamped = `${new Date().toTimeString().slice(0, 8)} ${line}`;
+      events.push(stamped);
+      if (events.length > SHOWN_EVENTS) events.shift();
+      if (!isLive || picture.length === 0) output.write(`${stamped}\n`);
+      else redraw();
+    },
+    draw(lines) {
+      picture = lines;
+      if (isLive) redraw();
+    },
+    print: (lines) => void output.write(`${lines.join("\n")}\n`),
+    close() {
+      isClosed = true;
+    },
+  };
+}
+
+/** Cuts a line that would wrap: the picture is redrawn by counting its rows. */
+function fit(line: string, columns: number): string {
+  return line.length <= columns ? line : `${line.slice(0, columns - 1)}…`;
+}

@@ -1,0 +1,92 @@
+import type { Admin } from "@rhea/client";
+import { PeerRole, StoreState, type Operation, type RegionHealth, type RegionRoute, type StoreInfo } from "@rhea/proto";
+import type { PdOperation, PdRegion, PdStore, PdView } from "../../plan/index.js";
+
+/** How many finished operations are asked for: enough to see the failures of the last seconds. */
+const OPERATIONS = 200;
+
+/** Reads all that the plan wants to know from PD. `ageMs` is 0: the caller adds what passes. */
+export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdView> {
+  const options = { timeoutMs };
+  const [info, stores, regions, operations] = await Promise.all([
+    admin.clusterInfo(options),
+    admin.stores({ ...options, includeTombstones: true }),
+    admin.regions({ ...options, withHealth: true }),
+    admin.operations({ ...options, includeFinished: true, limit: OPERATIONS }),
+  ]);
+  const health = new Map(regions.health.map((entry) => [entry.regionId, entry]));
+  return {
+    ageMs: 0,
+    isBootstrapped: info.bootstrapped,
+    config: {
+      replicas: info.config?.replicas ?? 0,
+      repair: info.config?.repair ?? "",
+      regionMaxBytes: info.config?.regionMaxBytes ?? 0,
+      regionMaxKeys: info.config?.regionMaxKeys ?? 0,
+      operationLimit: info.config?.operationLimit ?? 0,
+    },
+    stores: stores.map(toStore),
+    regions: regions.routes.map((route) => toRegion(route, health)),
+    operations: operations.map(toOperation),
+  };
+}
+
+function toStore(info: StoreInfo): PdStore {
+  return {
+    storeId: info.store?.storeId ?? 0,
+    name: info.store?.name ?? "",
+    state: stateOf(info.store?.state ?? StoreState.STORE_UP),
+    heartbeatMsAgo: info.lastHeartbeatMsAgo,
+    regionCount: info.regionCount,
+    leaderCount: info.leaderCount,
+    pendingPeerCount: info.pendingPeerCount,
+    drainedRatio: info.drainedRatio,
+    drainBlocked: info.drainBlocked,
+    diskLost: info.diskLost,
+    usedBytes: info.stats?.usedSize ?? 0,
+  };
+}
+
+function stateOf(state: StoreState): PdStore["state"] {
+  switch (state) {
+    case StoreState.STORE_UP:
+      return "up";
+    case StoreState.STORE_DISCONNECTED:
+      return "disconnected";
+    case StoreState.STORE_DOWN:
+      return "down";
+    case StoreState.STORE_DRAINING:
+      return "draining";
+    case StoreState.STORE_TOMBSTONE:
+      return "tombstone";
+  }
+}
+
+function toRegion({ region }: RegionRoute, healthOf: ReadonlyMap<number, RegionHealth>): PdRegion {
+  const regionId = region?.regionId ?? 0;
+  const health = healthOf.get(regionId);
+  return {
+    regionId,
+    peers: (region?.peers ?? []).map(({ peerId, storeId, role }) => ({
+      peerId,
+      storeId,
+      isVoter: role !== PeerRole.LEARNER,
+    })),
+    downPeerIds: health?.downPeerIds ?? [],
+    reportedMsAgo: health?.reportedMsAgo ?? Number.MAX_SAFE_INTEGER,
+    hasQuorum: health?.hasQuorum ?? false,
+    isFullyReplicated: health?.fullyReplicated ?? false,
+  };
+}
+
+function toOperation(operation: Operation): PdOperation {
+  return {
+    operationId: operation.operationId,
+    regionId: operation.regionId,
+    kind: operation.kind,
+    origin: operation.origin,
+    isRunning: operation.state === "running",
+    succeeded: operation.state === "succeeded",
+    finishedMsAgo: operation.finishedMsAgo,
+  };
+}

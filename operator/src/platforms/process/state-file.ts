@@ -1,0 +1,94 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { RheaError, replaceFile } from "@rhea/common";
+import { nodeDisk } from "@rhea/common/env-node";
+import type { RheaCluster } from "../../api/index.js";
+import type { Layout } from "./layout.js";
+import type { ProcessIdentity } from "./process-identity.js";
+
+const FORMAT = 1;
+
+/** What is kept of a process across runs of the operator. */
+export interface ProcessEntry {
+  readonly name: string;
+  readonly port: number;
+  readonly statusPort: number;
+  /** Whether it has ever served: from then on an empty directory is a lost disk. */
+  readonly initialised: boolean;
+  /** The process that was started last, gone or not. */
+  readonly process?: ProcessIdentity & { readonly startedAt: number };
+  /** The settings it was started with that a user can change. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A store's entry. */
+export interface StoreEntry extends ProcessEntry {
+  readonly ordinal: number;
+  readonly drainedByOperator: boolean;
+}
+
+/** The operator's memory of a data directory. All else is read from PD and from the processes. */
+export interface OperatorState {
+  readonly format: number;
+  readonly clusterId: number;
+  readonly name: string;
+  /** Counts the cluster files that were accepted. */
+  readonly generation: number;
+  /** The cluster as it was accepted last: what the transition rules compare with. */
+  readonly accepted: RheaCluster;
+  /** Ordinals are never used again, so this only rises. */
+  readonly nextOrdinal: number;
+  readonly pd: ProcessEntry;
+  readonly stores: readonly StoreEntry[];
+}
+
+/** Makes the state of a data directory that has none yet. */
+export function newState(name: string, accepted: RheaCluster): OperatorState {
+  return {
+    format: FORMAT,
+    clusterId: 1,
+    name,
+    generation: 1,
+    accepted,
+    nextOrdinal: 0,
+    pd: { name: `${name}-pd-0`, port: 0, statusPort: 0, initialised: false },
+    stores: [],
+  };
+}
+
+/**
+ * Reads the state; undefined in a new directory.
+ *
+ * @throws {RheaError} CORRUPTION if it cannot be read, VERSION_UNSUPPORTED if a later version wrote it
+ */
+export function readState(layout: Layout): OperatorState | undefined {
+  let text: string;
+  try {
+    text = readFileSync(layout.stateFile, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const state = parse(text, layout.stateFile);
+  if (state.format === FORMAT) return state;
+  throw new RheaError(
+    "VERSION_UNSUPPORTED",
+    `${layout.stateFile} has format ${state.format}, this version reads ${FORMAT}: use the version that wrote it`,
+  );
+}
+
+function parse(text: string, file: string): OperatorState {
+  try {
+    return JSON.parse(text) as OperatorState;
+  } catch (cause) {
+    throw new RheaError("CORRUPTION", `${file} is not JSON: restore it, or start over with npm start -- --reset`, {
+      details: { file },
+      cause,
+    });
+  }
+}
+
+/** Writes the state durably. */
+export async function writeState(layout: Layout, state: OperatorState): Promise<void> {
+  mkdirSync(layout.operatorDir, { recursive: true });
+  await replaceFile(nodeDisk, layout.operatorDir, "state.json", Buffer.from(JSON.stringify(state, undefined, 2)));
+}

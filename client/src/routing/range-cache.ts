@@ -1,15 +1,18 @@
 /** The ordered cache of regions: pure, no I/O. Callers are the router (inserts) and the sender (lookups, evictions). */
-import SortedBTree from "sorted-btree";
+import { createRequire } from "node:module";
+import type sortedBtree from "sorted-btree";
 import { covers, isNewer, type Route } from "./route.js";
 
-type Tree = SortedBTree.default<string, Route>;
-const Tree = SortedBTree.default<string, Route>;
+// The package is CommonJS with an `__esModule` mark: an import's default is the class under some loaders and its namespace under others.
+const { default: Tree } = createRequire(import.meta.url)("sorted-btree") as {
+  default: (typeof sortedBtree)["default"];
+};
 
 /**
  * Start key -> region. Invariants: no two entries overlap; a region id stands there at most once; knowledge never goes back to an older epoch.
  */
 export class RangeCache {
-  readonly #tree: Tree = new Tree(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  readonly #tree = new Tree<string, Route>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
   readonly #byId = new Map<number, Route>();
   readonly #pair: [string, Route] = ["", undefined as unknown as Route];
 

@@ -53,16 +53,6 @@ export class Router {
     return this.#cache.get(key);
   }
 
-  /** All regions known, in key order. */
-  known(): Route[] {
-    return this.#cache.routes();
-  }
-
-  /** Takes over a region that a store named. Refused where something newer is known. */
-  insert(route: Route): boolean {
-    return this.#cache.insert(route);
-  }
-
   /** Drops a region that failed, unless a newer version of it came meanwhile. */
   evict(route: Route): void {
     if (this.#cache.evict(route)) this.#leaders.delete(route.regionId);
@@ -95,6 +85,11 @@ export class Router {
     if (storeId !== 0 && address !== "") this.#addresses.set(storeId, address);
   }
 
+  /** Takes a region that a store named in an error. Where nothing better is known, that store is taken for its leader: a split's child campaigns at once where its parent leads. */
+  learnRegion(route: Route, storeId: number): void {
+    if (this.#cache.insert(route) && !this.#leaders.has(route.regionId)) this.#leaders.set(route.regionId, storeId);
+  }
+
   /** Takes a NOT_LEADER hint. */
   learnLeader(regionId: number, leader: NonNullable<ErrorDetails["leader"]>): void {
     if (leader.address !== undefined) this.learnAddress(leader.storeId, leader.address);
@@ -103,16 +98,14 @@ export class Router {
 
   /** Fills the cache at `key`. Rejects with the last source's error; a key that is known already costs nothing. */
   lookup(key: string): Promise<void> {
+    if (this.#cache.get(key) !== undefined) return Promise.resolve();
     const hole = this.#cache.holeAt(key);
     let flight = this.#flights.get(hole);
     if (flight === undefined) {
       flight = this.#fetch(key).finally(() => this.#flights.delete(hole));
       this.#flights.set(hole, flight);
     }
-    return flight.then(() => {
-      // The flight that was joined may have been for another key of the hole.
-      return this.#cache.get(key) === undefined ? this.lookup(key) : undefined;
-    });
+    return flight.then(() => this.lookup(key)); // the flight that was joined may have been for another key of the hole
   }
 
   async #fetch(key: string): Promise<void> {

@@ -173,9 +173,8 @@ export class Sender {
 
   #expire(operation: Operation, now: number): void {
     if (operation.state === "sent" && operation.isWrite) operation.maybeApplied = true;
-    if (operation.state === "sent" && operation.connection !== undefined && operation.attempts > 0) {
-      noteFailure(operation, operation.connection.storeId, "no answer");
-    }
+    if (operation.state === "routing") noteFailure(operation, 0, "no answer");
+    else if (operation.connection !== undefined) noteFailure(operation, operation.connection.storeId, "no answer");
     this.#detach(operation);
     const elapsed = Math.round(now - operation.startedMs);
     this.#reject(operation, describeFailure(operation, "DEADLINE_EXCEEDED", `its time ran out after ${elapsed} ms`));
@@ -184,7 +183,7 @@ export class Sender {
   #giveUpAttempt(operation: Operation, connection: StoreConnection, now: number): void {
     const wasSent = operation.state === "sent";
     const waitedMs = now - operation.attemptDeadlineMs + operation.attemptTimeoutMs;
-    if (wasSent && connection.lastReceivedMs < operation.sentAtMs) {
+    if (wasSent && connection.lastReceivedMs <= operation.sentAtMs) {
       connection.silence(waitedMs); // comes back through onLost, for this operation and all others on it
       return;
     }
@@ -403,7 +402,7 @@ export class Sender {
 
   #moved(operation: Operation, route: Route, error: RheaError, from: StoreConnection): void {
     const regions = error.details.currentRegions ?? [];
-    for (const region of regions) this.#router.insert(toRoute(region));
+    for (const region of regions) this.#router.learnRegion(toRoute(region), from.storeId);
     if (this.#router.get(operation.routeKey) === route) {
       // Nothing newer: with regions the store lags behind what we know, without it does not say; then PD is asked.
       if (regions.length === 0) this.#router.evict(route);

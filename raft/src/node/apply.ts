@@ -1,0 +1,224 @@
+/**
+ * Feeds one group's committed entries to its state machine, in log order: batches of user entries, membership changes at their place,
+ * installed snapshots. A state machine that answers with a promise holds back its own group only.
+ */
+import { InvariantError, RheaError } from "@rhea/common";
+import { nextConfState } from "../core/index.js";
+import type { ConfChangeV2, ConfState, Entry, Message } from "../core/types.js";
+import type { CommittedEntry, PeerInfo, SavedSnapshot, SnapshotFiles, StateMachine } from "./api.js";
+import { changeOfEntry, decodeChangeContext, NO_CHANGE, type MemberList } from "./membership.js";
+
+/** A snapshot whose install record is durable. */
+export interface InstalledSnapshot {
+  /** Name of its staging directory, as the install record has it. */
+  readonly staging: string;
+  readonly files: SnapshotFiles;
+  readonly saved: SavedSnapshot;
+}
+
+/** What applying needs of its group. */
+export interface ApplyTarget {
+  readonly groupId: number;
+  readonly stateMachine: StateMachine;
+  readonly members: MemberList;
+  /** The context of an entry that was proposed here. */
+  takeContext(entry: Entry): unknown;
+  /** Puts a change into effect in the core. */
+  applyConfChange(change: ConfChangeV2): ConfState;
+  /** A change's entry was applied: those who wait for it may go on. */
+  onChangeApplied(entry: Entry, wasAccepted: boolean): void;
+  /** The state machine has replaced its state by the snapshot's, durably. */
+  onSnapshotLoaded(snapshot: InstalledSnapshot): void;
+  /** Hands the core what it wants to hear once entries are applied. */
+  respond(responses: readonly Message[]): void;
+  /** Asks for another turn: there is more to apply. */
+  wake(): void;
+  fail(error: RheaError): void;
+}
+
+type Item =
+  | { readonly kind: "entries"; readonly entries: readonly Entry[]; readonly responses: readonly Message[] }
+  | { readonly kind: "snapshot"; readonly snapshot: InstalledSnapshot };
+
+/** The applier of one group. */
+export class Applier {
+  /** The highest index the state machine has. */
+  applied: number;
+  confState: ConfState;
+  readonly #target: ApplyTarget;
+  #queue: Item[] = [];
+  #position = 0;
+  #state: "free" | "busy" | "stopped" = "free";
+
+  constructor(target: ApplyTarget, applied: number, confState: ConfState) {
+    this.#target = target;
+    this.applied = applied;
+    this.confState = confState;
+  }
+
+  get hasWork(): boolean {
+    return this.#queue.length > 0 && this.#state === "free";
+  }
+
+  /** Whether a snapshot waits to be loaded or is being loaded. */
+  get isLoading(): boolean {
+    return this.#queue.some((item) => item.kind === "snapshot");
+  }
+
+  addEntries(entries: readonly Entry[], responses: readonly Message[]): void {
+    this.#queue.push({ kind: "entries", entries, responses });
+  }
+
+  addSnapshot(snapshot: InstalledSnapshot): void {
+    this.#queue.push({ kind: "snapshot", snapshot });
+  }
+
+  /** Never applies anything again. */
+  stop(): void {
+    this.#state = "stopped";
+    this.#queue = [];
+  }
+
+  /** Applies until nothing is left or the state machine asks to wait. */
+  run(): void {
+    while (this.#state === "free") {
+      const item = this.#queue[0];
+      if (item === undefined) return;
+      if (item.kind === "snapshot") {
+        this.#load(item.snapshot);
+        return;
+      }
+      const entry = item.entries[this.#position];
+      if (entry === undefined) {
+        this.#queue.shift();
+        this.#position = 0;
+        this.#target.respond(item.responses);
+      } else if (entry.type === "normal") {
+        this.#applyRun(item.entries);
+      } else {
+        this.#position++;
+        this.#applyChange(entry);
+      }
+    }
+  }
+
+  /** Applies the user entries from the present position to the next membership change. */
+  #applyRun(entries: readonly Entry[]): void {
+    const batch: CommittedEntry[] = [];
+    while (this.#position < entries.length) {
+      const entry = entries[this.#position] as Entry;
+      if (entry.type !== "normal") break;
+      const { index, term, data } = entry;
+      batch.push({ index, term, data, context: this.#target.takeContext(entry) });
+      this.#position++;
+    }
+    const last = batch.at(-1)?.index ?? this.applied;
+    const first = batch[0]?.index ?? last;
+    const { groupId, stateMachine } = this.#target;
+    if (first !== this.applied + 1) {
+      throw new InvariantError(`group ${groupId}: entry ${first} follows ${this.applied} when applying`);
+    }
+    const what = `group ${groupId}: applying entries ${first} to ${last}`;
+    let pending: void | Promise<void>;
+    try {
+      pending = stateMachine.onApply(batch);
+    } catch (error) {
+      this.#fail(what, error);
+      return;
+    }
+    if (pending === undefined) {
+      this.#advanceTo(last);
+      return;
+    }
+    this.#waitFor(pending, what, () => {
+      this.#advanceTo(last);
+    });
+  }
+
+  #applyChange(entry: Entry): void {
+    const { groupId, stateMachine, members } = this.#target;
+    let accepted: boolean;
+    let named: readonly PeerInfo[];
+    let change: ConfChangeV2;
+    try {
+      change = changeOfEntry(entry);
+      named = decodeChangeContext(change.context);
+      accepted = this.#fits(change) && (stateMachine.onConfChange?.(members.describe(entry, change)) ?? true);
+    } catch (error) {
+      this.#fail(`group ${groupId}: judging the membership change at ${entry.index}`, error);
+      return;
+    }
+    this.#target.takeContext(entry);
+    const confState = this.#target.applyConfChange(accepted ? change : NO_CHANGE);
+    this.confState = confState;
+    members.update(confState, named);
+    this.#advanceTo(entry.index);
+    try {
+      if (accepted) stateMachine.onConfigurationCommitted?.(confState, members.all, entry.index);
+    } catch (error) {
+      this.#fail(`group ${groupId}: after the membership change at ${entry.index}`, error);
+      return;
+    }
+    this.#target.onChangeApplied(entry, accepted);
+  }
+
+  /** A change that does not fit has no effect anywhere: all replicas judge it by the same membership. */
+  #fits(change: ConfChangeV2): boolean {
+    try {
+      nextConfState(this.confState, change);
+      return true;
+    } catch (error) {
+      if (error instanceof RheaError && error.code === "OPERATION_REFUSED") return false;
+      throw error;
+    }
+  }
+
+  #load(snapshot: InstalledSnapshot): void {
+    const { groupId, stateMachine, members } = this.#target;
+    const { index, confState, peers } = snapshot.saved;
+    const what = `group ${groupId}: loading the snapshot at ${index}`;
+    if (stateMachine.onSnapshotLoad === undefined) {
+      this.#fail(what, new InvariantError("the state machine takes no snapshots"));
+      return;
+    }
+    this.#waitFor(stateMachine.onSnapshotLoad(snapshot.files, snapshot.saved), what, () => {
+      this.#queue.shift();
+      this.confState = confState;
+      members.update(confState, peers);
+      this.#advanceTo(index);
+      this.#target.onSnapshotLoaded(snapshot);
+      stateMachine.onConfigurationCommitted?.(confState, members.all, index);
+    });
+  }
+
+  #advanceTo(index: number): void {
+    this.applied = index;
+  }
+
+  #waitFor(pending: Promise<void>, what: string, then: () => void): void {
+    this.#state = "busy";
+    pending.then(
+      () => {
+        if (this.#state !== "busy") return;
+        this.#state = "free";
+        try {
+          then();
+        } catch (error) {
+          this.#fail(what, error);
+          return;
+        }
+        this.#target.wake();
+      },
+      (error: unknown) => {
+        if (this.#state === "busy") this.#fail(what, error);
+      },
+    );
+  }
+
+  #fail(what: string, thrown: unknown): void {
+    this.stop();
+    const cause = RheaError.from(thrown);
+    const advice = "the peer is stopped: fix the cause and restart, or remove the peer and add a new one";
+    this.#target.fail(new RheaError(cause.code, `${what} failed: ${cause.message}; ${advice}`, { cause: thrown }));
+  }
+}

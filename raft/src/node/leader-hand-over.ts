@@ -1,0 +1,48 @@
+/** Hands leaderships of a process to others, before it stops or while it is drained. */
+import type { Clock, Scheduler } from "@rhea/common";
+import type { PeerId } from "../core/types.js";
+import type { NodeStatus, RaftNode } from "./api.js";
+
+/** Picks the voter that should take over: the one that follows closest, of those heard of lately. Undefined if there is none. */
+export function pickSuccessor(status: NodeStatus, activeWithinMs: number): PeerId | undefined {
+  const able = status.progress.filter(
+    ({ peerId, role, state, lastActiveMs }) =>
+      peerId !== status.peerId && role === "voter" && state === "replicate" && lastActiveMs <= activeWithinMs,
+  );
+  able.sort((a, b) => b.match - a.match);
+  return able[0]?.peerId;
+}
+
+/** What a hand-over needs. */
+export interface HandOverOptions {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly timeoutMs: number;
+  /** Ms between attempts; also the age at which a voter counts as silent, times ten. */
+  readonly stepMs: number;
+  nodes(): Iterable<RaftNode>;
+}
+
+/** Moves all leaderships that can be moved; resolves when none is left or at the timeout. */
+export async function handOverLeaders({ clock, scheduler, timeoutMs, stepMs, nodes }: HandOverOptions): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + timeoutMs;
+  const asked = new Set<number>();
+  for (;;) {
+    let remaining = 0;
+    for (const node of nodes()) {
+      if (!node.isLeader || !node.listPeers().some(({ peerId, role }) => role === "voter" && peerId !== node.peerId)) continue;
+      remaining++;
+      const successor = asked.has(node.groupId) ? undefined : pickSuccessor(node.status(), stepMs * 10);
+      if (successor === undefined) continue;
+      asked.add(node.groupId);
+      const again = (): void => {
+        asked.delete(node.groupId);
+      };
+      node.transferLeadershipTo(successor).then(again, again);
+    }
+    if (remaining === 0 || clock.monotonicMs() >= deadlineMs) return;
+    await new Promise<void>((resolve) => {
+      scheduler.setTimer(stepMs, resolve);
+    });
+  }
+}

@@ -1,0 +1,48 @@
+/** The errors a node answers with; messages name the group and what to do. */
+import { RheaError } from "@rhea/common";
+import type { PeerId } from "../core/types.js";
+
+/** Where a leader is believed to be. */
+export interface LeaderHint {
+  readonly peerId: PeerId;
+  readonly storeId: number;
+}
+
+/** This peer does not lead. */
+export function notLeader(groupId: number, leader: LeaderHint, maybeApplied = false): RheaError {
+  const where = leader.peerId === 0 ? "its leader is unknown" : `peer ${leader.peerId} on store ${leader.storeId} does`;
+  const details = {
+    regionId: groupId,
+    ...(leader.peerId === 0 ? {} : { leader }),
+    ...(maybeApplied ? { maybeApplied } : {}),
+  };
+  return new RheaError("NOT_LEADER", `group ${groupId}: this peer does not lead, ${where}`, { details });
+}
+
+/** Leadership was lost with the proposal in the log. */
+export function leadershipLost(groupId: number, leader: LeaderHint): RheaError {
+  const details = { regionId: groupId, maybeApplied: true, ...(leader.peerId === 0 ? {} : { leader }) };
+  const message = `group ${groupId}: leadership was lost before the entry committed: it may still be applied`;
+  return new RheaError("NOT_LEADER", message, { details });
+}
+
+/** No leader is known to ask. */
+export function noLeader(groupId: number, what: string): RheaError {
+  return new RheaError("LEADER_NOT_AVAILABLE", `group ${groupId}: ${what}: no leader answers, repeat later`, {
+    details: { regionId: groupId },
+  });
+}
+
+/** The peer is going away. */
+export function closing(groupId: number, maybeApplied = false): RheaError {
+  return new RheaError("SHUTTING_DOWN", `group ${groupId}: this peer is shutting down: ask another one`, {
+    details: { regionId: groupId, ...(maybeApplied ? { maybeApplied } : {}) },
+  });
+}
+
+/** Another membership change has to end first. */
+export function changeBusy(groupId: number): RheaError {
+  return new RheaError("CONF_CHANGE_BUSY", `group ${groupId}: another membership change is in progress: repeat later`, {
+    details: { regionId: groupId },
+  });
+}

@@ -1,0 +1,38 @@
+/** How far a group's log may be cut. */
+import type { ProgressStatus } from "../core/types.js";
+
+/** What the decision rests on. All indexes are of one group's log. */
+export interface TruncationInput {
+  readonly truncatedIndex: number;
+  /** The state machine's storage holds everything up to here, durably. */
+  readonly durableIndex: number;
+  readonly liveBytes: number;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  /** On a leader: the progress of the other members that were heard of lately. */
+  readonly followers: readonly ProgressStatus[] | undefined;
+  /** On a follower: where its leader's log begins, as the last heartbeat said. */
+  readonly leaderTruncatedIndex: number;
+}
+
+/** A follower that has heard no cut from its leader may keep this many times the limits. */
+const FOLLOWER_SLACK = 2;
+
+/**
+ * Returns the index up to which the log may be cut; not above `truncatedIndex` when there is nothing to cut. A leader keeps what its
+ * live followers lack, up to the limits; a follower keeps what its leader keeps, so that it can take over without sending snapshots.
+ */
+export function truncationTarget(input: TruncationInput): number {
+  const { durableIndex, truncatedIndex, liveBytes, followers, leaderTruncatedIndex, maxEntries, maxBytes } = input;
+  const slack = followers === undefined ? FOLLOWER_SLACK : 1;
+  const isOverLimit = durableIndex - truncatedIndex > maxEntries * slack || liveBytes > maxBytes * slack;
+  if (followers === undefined) return isOverLimit ? durableIndex : Math.min(durableIndex, leaderTruncatedIndex);
+  // Over the limit only those are given up that lack more than half of the log: the others are about to catch up.
+  const giveUpBelow = isOverLimit ? (durableIndex + truncatedIndex) / 2 : 0;
+  let target = durableIndex;
+  for (const { match, pendingSnapshot } of followers) {
+    const needed = Math.max(match, pendingSnapshot);
+    if (needed >= giveUpBelow) target = Math.min(target, needed);
+  }
+  return target;
+}

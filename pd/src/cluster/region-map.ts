@@ -49,7 +49,8 @@ export type PutOutcome =
   | { readonly kind: "stale"; readonly by: RegionView };
 
 /** What a descriptor is against what the map has. */
-export type Judgement = Exclude<PutOutcome, { kind: "stored" }> | { readonly kind: "newer"; readonly evicts: readonly RegionView[] };
+export type Judgement =
+  Exclude<PutOutcome, { kind: "stored" }> | { readonly kind: "newer"; readonly evicts: readonly RegionView[] };
 
 /** What a region adds to a store's size score, in bytes. */
 export function regionScore(region: { readonly approximateSize: number }): number {
@@ -142,7 +143,8 @@ export class RegionMap implements RegionsView {
     const own = this.#byId.get(descriptor.regionId);
     if (own !== undefined) {
       if (descriptor.version < own.version || descriptor.confVer < own.confVer) return { kind: "stale", by: own };
-      if (descriptor.version === own.version && descriptor.confVer === own.confVer) return { kind: "unchanged", region: own };
+      if (descriptor.version === own.version && descriptor.confVer === own.confVer)
+        return { kind: "unchanged", region: own };
     }
     const evicts: RegionView[] = [];
     for (const other of this.#overlaps(descriptor)) {

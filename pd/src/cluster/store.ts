@@ -1,5 +1,12 @@
 /** One store as PD knows it: identity and intent (persisted), heartbeat state (not). */
-import { StoreState, type PdStoreRecord, type PdStoreRecordInit, type Store, type StoreInit, type StoreStats } from "@rhea/proto";
+import {
+  StoreState,
+  type PdStoreRecord,
+  type PdStoreRecordInit,
+  type Store,
+  type StoreInit,
+  type StoreStats,
+} from "@rhea/proto";
 import type { ClusterSettings } from "./settings.js";
 
 /** What a store says of itself. `uuid` and `bootNonce` are hexadecimal. */

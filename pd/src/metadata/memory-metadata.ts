@@ -54,7 +54,8 @@ export class MemoryMetadata implements MetadataStore {
   async compareAndPut(key: string, expect: Uint8Array | undefined, value: Uint8Array): Promise<boolean> {
     this.#requireLeader();
     const present = this.#records.get(key);
-    const matches = present === undefined || expect === undefined ? present === expect : Buffer.compare(present, expect) === 0;
+    const matches =
+      present === undefined || expect === undefined ? present === expect : Buffer.compare(present, expect) === 0;
     if (matches) await this.put([{ key, value }]);
     return matches;
   }

@@ -1,13 +1,6 @@
 /** What PD keeps and under which keys: `cluster`, `config`, `ids`, `store/ID`, `region/ID`, `operation/ID` (ids as 16 hexadecimal digits). */
 import { InvariantError } from "@rhea/common";
-import {
-  ClusterConfig,
-  Operation,
-  PdBootstrapRecord,
-  PdIdWindow,
-  PdStoreRecord,
-  Region,
-} from "@rhea/proto";
+import { ClusterConfig, Operation, PdBootstrapRecord, PdIdWindow, PdStoreRecord, Region } from "@rhea/proto";
 import {
   regionFromProto,
   regionToProto,

@@ -81,7 +81,11 @@ export class WriteBehind {
   #onFailure(thrown: unknown): void {
     if (this.#isClosed) return;
     const error = RheaError.from(thrown);
-    this.#logger.log("warn", "metadata write failed, tries again", { code: error.code, error: error.message, pending: this.pending });
+    this.#logger.log("warn", "metadata write failed, tries again", {
+      code: error.code,
+      error: error.message,
+      pending: this.pending,
+    });
     this.#retry?.cancel();
     this.#retry = this.#scheduler.setTimer(RETRY_MS, () => this.#schedule());
   }
@@ -92,7 +96,8 @@ export class WriteBehind {
       const changed = batch.flatMap(([, region]) => region ?? []);
       const removed = batch.flatMap(([regionId, region]) => (region === undefined ? [regionId] : []));
       await this.#records.saveRegions(changed, removed);
-      for (const [regionId, region] of batch) if (this.#regions.get(regionId) === region) this.#regions.delete(regionId);
+      for (const [regionId, region] of batch)
+        if (this.#regions.get(regionId) === region) this.#regions.delete(regionId);
     }
     for (const [operationId, operation] of [...this.#operations]) {
       if (operation === undefined) await this.#records.removeOperation(operationId);

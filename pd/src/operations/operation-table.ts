@@ -27,8 +27,7 @@ export type TakeIds = (count: number) => number | undefined;
 
 /** What {@link OperationTable.add} did. */
 export type AddOutcome =
-  | { readonly kind: "added"; readonly operation: OperationView }
-  | { readonly kind: "refused"; readonly reason: string };
+  { readonly kind: "added"; readonly operation: OperationView } | { readonly kind: "refused"; readonly reason: string };
 
 /** An operation that no leader has ever answered for this long is given up, ms. */
 const EXPIRE_MS = 30_000;
@@ -103,7 +102,8 @@ export class OperationTable {
     }
     const ids = this.#fillIds(proposal.steps, region);
     if (ids === undefined) return { kind: "refused", reason: "no ids are at hand this moment" };
-    if (present !== undefined) this.#finish(present, "replaced", `by operation ${ids.operationId} (${proposal.kind})`, nowMs);
+    if (present !== undefined)
+      this.#finish(present, "replaced", `by operation ${ids.operationId} (${proposal.kind})`, nowMs);
     const operation: OperationRecord = {
       ...proposal,
       steps: ids.steps,
@@ -170,7 +170,8 @@ export class OperationTable {
     const { code, message } = result.error;
     operation.message = `${code}: ${message}`;
     const isFinal = isErrorCode(code) && !ERROR_CODES[code].retryable;
-    if (isFinal && result.stepIndex === operation.currentStep) this.#finish(operation, "failed", operation.message, nowMs);
+    if (isFinal && result.stepIndex === operation.currentStep)
+      this.#finish(operation, "failed", operation.message, nowMs);
   }
 
   /** Ends an operation. Returns whether it was running. */
@@ -190,11 +191,19 @@ export class OperationTable {
       if (step === undefined) continue;
       const waitedMs = nowMs - operation.stepStartedAtMs;
       const region = this.#view.regions.get(operation.regionId);
-      if (!(region !== undefined && region.reportedAtMs >= operation.createdAtMs) && nowMs - operation.createdAtMs > EXPIRE_MS) {
+      if (
+        !(region !== undefined && region.reportedAtMs >= operation.createdAtMs) &&
+        nowMs - operation.createdAtMs > EXPIRE_MS
+      ) {
         this.#finish(operation, "expired", `no leader reported for ${EXPIRE_MS / 1000} s`, nowMs);
       } else if (waitedMs > STEP_TIMEOUT_MS[step.kind]) {
         const obstacle = operation.message === "" ? "" : `: ${operation.message}`;
-        this.#finish(operation, "timed-out", `${describeStep(step)} took over ${STEP_TIMEOUT_MS[step.kind] / 1000} s${obstacle}`, nowMs);
+        this.#finish(
+          operation,
+          "timed-out",
+          `${describeStep(step)} took over ${STEP_TIMEOUT_MS[step.kind] / 1000} s${obstacle}`,
+          nowMs,
+        );
       } else if ((step.kind === "addLearner" || step.kind === "promote") && this.#isLost(step.storeId, nowMs)) {
         this.#finish(operation, "cancelled", `store ${step.storeId} of the new peer is down`, nowMs);
       }
@@ -244,8 +253,12 @@ export class OperationTable {
   }
 
   #fillIds(steps: readonly Step[], region: RegionView): { operationId: number; steps: readonly Step[] } | undefined {
-    const newStores = [...new Set(steps.flatMap((s) => (s.kind === "addLearner" && s.peerId === 0 ? [s.storeId] : [])))];
-    const childIds = steps.some((step) => step.kind === "split" && step.childRegionId === 0) ? 1 + region.peers.length : 0;
+    const newStores = [
+      ...new Set(steps.flatMap((s) => (s.kind === "addLearner" && s.peerId === 0 ? [s.storeId] : []))),
+    ];
+    const childIds = steps.some((step) => step.kind === "split" && step.childRegionId === 0)
+      ? 1 + region.peers.length
+      : 0;
     const first = this.#takeIds(1 + newStores.length + childIds);
     if (first === undefined) return undefined;
     const peerIdOf = (storeId: number) => first + 1 + newStores.indexOf(storeId);

@@ -14,7 +14,8 @@ export type Progress =
 export function judgeProgress(operation: OperationView, region: RegionView): Progress {
   const { steps, confVer, version } = operation;
   let current = operation.currentStep;
-  for (let step = steps[current]; step !== undefined && isStepDone(step, region, version); step = steps[current]) current++;
+  for (let step = steps[current]; step !== undefined && isStepDone(step, region, version); step = steps[current])
+    current++;
   const own = steps.slice(0, current + 1).filter((step) => changedMembership(step, region)).length;
   if (current === steps.length) return { kind: "succeeded" };
   if (region.confVer - confVer > own) {
@@ -30,14 +31,18 @@ export function judgeProgress(operation: OperationView, region: RegionView): Pro
 
 /** What to tell the leader now: a step, or what is waited for. */
 export type NextCommand =
-  | { readonly kind: "send"; readonly step: Step }
-  | { readonly kind: "wait"; readonly reason: string };
+  { readonly kind: "send"; readonly step: Step } | { readonly kind: "wait"; readonly reason: string };
 
 /**
  * Picks the command for the present step. Unsafe ones wait: a removal or promotion that is not proven against the live voters, a
  * transfer to a peer that cannot lead. Removing the leader's own peer is turned into a transfer first.
  */
-export function nextCommand(operation: OperationView, region: RegionView, view: ClusterView, nowMs: number): NextCommand {
+export function nextCommand(
+  operation: OperationView,
+  region: RegionView,
+  view: ClusterView,
+  nowMs: number,
+): NextCommand {
   const step = operation.steps[operation.currentStep];
   if (step === undefined) return { kind: "wait", reason: "all steps are done" };
   switch (step.kind) {
@@ -61,7 +66,8 @@ export function nextCommand(operation: OperationView, region: RegionView, view: 
       if (!proof.holds) return { kind: "wait", reason: proof.reason };
       if (region.leaderPeerId !== step.peerId) return { kind: "send", step };
       const heir = leaderCandidates(region, view, nowMs)[0];
-      if (heir === undefined) return { kind: "wait", reason: `peer ${step.peerId} leads and no other voter can take over` };
+      if (heir === undefined)
+        return { kind: "wait", reason: `peer ${step.peerId} leads and no other voter can take over` };
       return { kind: "send", step: { kind: "transferLeader", storeId: heir.storeId, peerId: heir.peerId } };
     }
     case "split":

@@ -10,7 +10,8 @@ import {
 } from "../cluster/index.js";
 
 /** A counted fact, or why not. */
-export type Proof = { readonly holds: true; readonly fact: string } | { readonly holds: false; readonly reason: string };
+export type Proof =
+  { readonly holds: true; readonly fact: string } | { readonly holds: false; readonly reason: string };
 
 /** Whether a peer can be counted on: its store answers, its leader hears of it, it has its data and no fault. */
 export function isLivePeer(region: RegionView, peer: RegionPeer, view: ClusterView, nowMs: number): boolean {
@@ -58,7 +59,12 @@ function proveQuorum(
 }
 
 /** Why `peer` cannot take the region's leadership, or undefined if it can. */
-export function leaderRefusal(region: RegionView, peer: RegionPeer, view: ClusterView, nowMs: number): string | undefined {
+export function leaderRefusal(
+  region: RegionView,
+  peer: RegionPeer,
+  view: ClusterView,
+  nowMs: number,
+): string | undefined {
   if (!votersOf(region).includes(peer)) return `peer ${peer.peerId} is a learner`;
   const store = view.stores.get(peer.storeId);
   if (store === undefined || !isLivePeer(region, peer, view, nowMs)) return `peer ${peer.peerId} is down or pending`;
@@ -70,8 +76,6 @@ export function leaderRefusal(region: RegionView, peer: RegionPeer, view: Cluste
 export function leaderCandidates(region: RegionView, view: ClusterView, nowMs: number): readonly RegionPeer[] {
   const leaders = (peer: RegionPeer) => view.regions.usage(peer.storeId).leaderRegionIds.size;
   return votersOf(region)
-    .filter(
-      (peer) => peer.peerId !== region.leaderPeerId && leaderRefusal(region, peer, view, nowMs) === undefined,
-    )
+    .filter((peer) => peer.peerId !== region.leaderPeerId && leaderRefusal(region, peer, view, nowMs) === undefined)
     .sort((a, b) => leaders(a) - leaders(b) || a.storeId - b.storeId);
 }

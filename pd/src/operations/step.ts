@@ -11,7 +11,12 @@ export type Step =
   | { readonly kind: "transferLeader"; readonly storeId: number; readonly peerId: number }
   | { readonly kind: "removePeer"; readonly storeId: number; readonly peerId: number }
   /** An empty key lets the store choose one near the middle. Child ids of 0 and [] are filled in when the operation is made. */
-  | { readonly kind: "split"; readonly splitKey: string; readonly childRegionId: number; readonly childPeerIds: readonly number[] }
+  | {
+      readonly kind: "split";
+      readonly splitKey: string;
+      readonly childRegionId: number;
+      readonly childPeerIds: readonly number[];
+    }
   | { readonly kind: "leaveJoint" };
 
 /** How long a step may take before the operation times out, ms. addLearner sends a whole region. */
@@ -94,7 +99,12 @@ export function stepToProto(
   };
   switch (step.kind) {
     case "split":
-      return { ...head, splitKey: fromLatin1(step.splitKey), childRegionId: step.childRegionId, childPeerIds: step.childPeerIds };
+      return {
+        ...head,
+        splitKey: fromLatin1(step.splitKey),
+        childRegionId: step.childRegionId,
+        childPeerIds: step.childPeerIds,
+      };
     case "leaveJoint":
       return head;
     case "addLearner":

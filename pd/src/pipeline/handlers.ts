@@ -1,12 +1,6 @@
 /** The built-in handlers, in order: validate, persist, region-cache, statistics, held-peers, operations, checkers, answer. */
 import type { OperationStepInit, RegionStats } from "@rhea/proto";
-import {
-  peerById,
-  regionFromProto,
-  type Cluster,
-  type RegionDescriptor,
-  type RegionView,
-} from "../cluster/index.js";
+import { peerById, regionFromProto, type Cluster, type RegionDescriptor, type RegionView } from "../cluster/index.js";
 import type { OperationTable } from "../operations/index.js";
 import type { HeartbeatHandler, RegionReport } from "./pipeline.js";
 
@@ -48,7 +42,8 @@ function validate({ cluster, sendDestroy }: HandlerPorts): HeartbeatHandler {
       const { region, leader, term } = report.stats;
       if (region === null || leader === null || region.epoch === null) return "region, epoch or leader is missing";
       if (leader.storeId !== report.storeId) return `leader is on store ${leader.storeId}, not on the reporting one`;
-      if (!region.peers.some((peer) => peer.peerId === leader.peerId)) return `leader ${leader.peerId} is no peer of the region`;
+      if (!region.peers.some((peer) => peer.peerId === leader.peerId))
+        return `leader ${leader.peerId} is no peer of the region`;
       const known = cluster.regions.get(region.regionId);
       const { confVer, version } = region.epoch;
       if (known?.confVer === confVer && known.version === version) {
@@ -109,7 +104,8 @@ function statistics({ cluster }: HandlerPorts): HeartbeatHandler {
     name: "statistics",
     isRequired: true,
     handle(report) {
-      if (report.region !== undefined) cluster.regions.report(report.region.regionId, reportFields(report.stats, report));
+      if (report.region !== undefined)
+        cluster.regions.report(report.region.regionId, reportFields(report.stats, report));
       return undefined;
     },
   };
@@ -152,7 +148,9 @@ function heldPeers({ takeClaims, sendDestroy, operations }: HandlerPorts): Heart
     handle({ region }) {
       if (region === undefined) return undefined;
       for (const { storeId, peerId } of takeClaims(region)) {
-        const isComing = operations.of(region.regionId)?.steps.some((step) => "peerId" in step && step.peerId === peerId && step.kind !== "removePeer");
+        const isComing = operations
+          .of(region.regionId)
+          ?.steps.some((step) => "peerId" in step && step.peerId === peerId && step.kind !== "removePeer");
         if (peerById(region, peerId) === undefined && isComing !== true) sendDestroy(storeId, region, peerId);
       }
       return undefined;

@@ -56,7 +56,8 @@ export class HeartbeatPipeline {
     if (this.#stages.some((stage) => stage.handler.name === handler.name)) {
       throw new RangeError(`a heartbeat handler named ${handler.name} is there already`);
     }
-    const at = before === undefined ? this.#stages.length : this.#stages.findIndex((stage) => stage.handler.name === before);
+    const at =
+      before === undefined ? this.#stages.length : this.#stages.findIndex((stage) => stage.handler.name === before);
     if (at < 0) throw new RangeError(`no heartbeat handler is named ${String(before)}`);
     this.#stages.splice(at, 0, { handler, stopped: 0, failed: 0 });
   }

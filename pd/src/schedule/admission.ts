@@ -56,7 +56,8 @@ export class Admission {
       if (step.kind === "addLearner" || step.kind === "removePeer") stores.add(step.storeId);
     }
     for (const storeId of stores) {
-      if (this.#bucket(storeId, nowMs).available(nowMs) < 1) return `store ${storeId} changes ${STORE_RATE_PER_S} peers a second at most`;
+      if (this.#bucket(storeId, nowMs).available(nowMs) < 1)
+        return `store ${storeId} changes ${STORE_RATE_PER_S} peers a second at most`;
     }
     for (const storeId of stores) this.#bucket(storeId, nowMs).take(nowMs);
     return undefined;

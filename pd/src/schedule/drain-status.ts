@@ -32,7 +32,8 @@ export function drainObstacle(store: StoreView, left: number, view: ClusterView,
   if (stores < replicas) {
     return `${stores} other live stores < ${replicas} replicas: add ${replicas - stores} or cancel the drain`;
   }
-  const hasLiveLeader = ({ leaderStoreId }: RegionView) => isLiveStore(view.stores.get(leaderStoreId), nowMs, view.settings);
+  const hasLiveLeader = ({ leaderStoreId }: RegionView) =>
+    isLiveStore(view.stores.get(leaderStoreId), nowMs, view.settings);
   for (const regionId of view.regions.usage(store.storeId).regionIds) {
     const region = view.regions.get(regionId);
     if (region !== undefined && !hasLiveLeader(region)) return `${describeRegion(region)} has no live leader`;

@@ -23,7 +23,10 @@ export function usableLearner(region: RegionView, context: ScheduleContext): Reg
     if (isVoter(peer)) return false;
     const store = context.view.stores.get(peer.storeId);
     if (store?.lifecycle !== "up" || store.diskLost) return false;
-    return isLiveStore(store, context.nowMs, context.view.settings) && store.faults.get(region.regionId)?.peerId !== peer.peerId;
+    return (
+      isLiveStore(store, context.nowMs, context.view.settings) &&
+      store.faults.get(region.regionId)?.peerId !== peer.peerId
+    );
   });
 }
 
@@ -46,7 +49,11 @@ export function planReplacement(region: RegionView, leaving: RegionPeer, context
     (peer) => peer.peerId !== leaving.peerId && isLivePeer(region, peer, context.view, context.nowMs),
   ).length;
   if (healthy >= wanted) {
-    return { kind: "steps", steps: [removePeerStep(leaving)], fact: `${healthy} other voters are live, ${wanted} wanted` };
+    return {
+      kind: "steps",
+      steps: [removePeerStep(leaving)],
+      fact: `${healthy} other voters are live, ${wanted} wanted`,
+    };
   }
   const learner = usableLearner(region, context);
   if (learner !== undefined) {

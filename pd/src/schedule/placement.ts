@@ -41,7 +41,11 @@ export function acceptsLeaders(store: StoreView, context: ScheduleContext): bool
  * Chooses the store for one more peer of `region`: among those that may have it and have none, the one that shares the fewest failure
  * domains with the peers that stay (all but those in `leavingPeerIds`), then the smallest.
  */
-export function chooseStore(region: RegionView, leavingPeerIds: readonly number[], context: ScheduleContext): Placement {
+export function chooseStore(
+  region: RegionView,
+  leavingPeerIds: readonly number[],
+  context: ScheduleContext,
+): Placement {
   const staying = region.peers.filter((peer) => !leavingPeerIds.includes(peer.peerId));
   const refusals: string[] = [];
   let best: { store: StoreView; shared: number; score: number } | undefined;
@@ -54,7 +58,11 @@ export function chooseStore(region: RegionView, leavingPeerIds: readonly number[
       continue;
     }
     candidates++;
-    const shared = sharedDomains(store, staying.map((peer) => peer.storeId), context);
+    const shared = sharedDomains(
+      store,
+      staying.map((peer) => peer.storeId),
+      context,
+    );
     const score = storeScore(store.storeId, context);
     if (best === undefined || shared < best.shared || (shared === best.shared && score < best.score)) {
       best = { store, shared, score };

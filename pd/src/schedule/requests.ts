@@ -1,7 +1,23 @@
 /** Turns a request through the API (CliService through PD) into a proposal, finds it done already, or refuses it with the arithmetic. Pure. */
 import { RheaError } from "@rhea/common";
-import { describeRegion, isVoter, peerById, peerOnStore, votersOf, type RegionPeer, type RegionView } from "../cluster/index.js";
-import { leaderRefusal, PRIORITY, proveLiveMajority, proveRemoval, type OperationKind, type Proposal, type Step } from "../operations/index.js";
+import {
+  describeRegion,
+  isVoter,
+  peerById,
+  peerOnStore,
+  votersOf,
+  type RegionPeer,
+  type RegionView,
+} from "../cluster/index.js";
+import {
+  leaderRefusal,
+  PRIORITY,
+  proveLiveMajority,
+  proveRemoval,
+  type OperationKind,
+  type Proposal,
+  type Step,
+} from "../operations/index.js";
 import type { ScheduleContext } from "./context.js";
 import { addVoterSteps, planReplacement, removePeerStep, usableLearner } from "./move-steps.js";
 import { chooseStore, placementRefusal } from "./placement.js";
@@ -20,8 +36,7 @@ export interface OperationRequest {
 
 /** What becomes of a request. */
 export type RequestOutcome =
-  | { readonly kind: "propose"; readonly proposal: Proposal }
-  | { readonly kind: "done"; readonly fact: string };
+  { readonly kind: "propose"; readonly proposal: Proposal } | { readonly kind: "done"; readonly fact: string };
 
 /** Judges a request against the region as it is. Throws OPERATION_REFUSED, NOT_FOUND, INVALID_ARGUMENT or KEY_NOT_IN_REGION. */
 export function planRequest(request: OperationRequest, context: ScheduleContext): RequestOutcome {
@@ -39,7 +54,10 @@ export function planRequest(request: OperationRequest, context: ScheduleContext)
     case "split":
       return planSplit(request, region, context);
     default:
-      throw new RheaError("INVALID_ARGUMENT", `operation kind ${request.kind} cannot be asked for: add-peer, remove-peer, replace-peer, transfer-leader or split`);
+      throw new RheaError(
+        "INVALID_ARGUMENT",
+        `operation kind ${request.kind} cannot be asked for: add-peer, remove-peer, replace-peer, transfer-leader or split`,
+      );
   }
 }
 
@@ -50,13 +68,20 @@ function propose(request: OperationRequest, steps: readonly Step[], fact: string
 }
 
 function refuse(region: RegionView, why: string): never {
-  throw new RheaError("OPERATION_REFUSED", `${describeRegion(region)}: ${why}`, { details: { regionId: region.regionId } });
+  throw new RheaError("OPERATION_REFUSED", `${describeRegion(region)}: ${why}`, {
+    details: { regionId: region.regionId },
+  });
 }
 
 function planAdd(request: OperationRequest, region: RegionView, context: ScheduleContext): RequestOutcome {
   if (request.storeId === 0) {
     const learner = usableLearner(region, context);
-    if (learner !== undefined) return propose(request, addVoterSteps(learner.storeId, learner.peerId), `learner ${learner.peerId} becomes a voter`);
+    if (learner !== undefined)
+      return propose(
+        request,
+        addVoterSteps(learner.storeId, learner.peerId),
+        `learner ${learner.peerId} becomes a voter`,
+      );
     const placement = chooseStore(region, [], context);
     if (placement.kind === "none") refuse(region, placement.reason);
     return propose(request, addVoterSteps(placement.store.storeId), `adds a peer on ${placement.fact}`);
@@ -74,10 +99,12 @@ function proposeOn(
 ): RequestOutcome {
   const present = peerOnStore(region, request.storeId);
   if (present !== undefined && isVoter(present)) {
-    if (after.length === 0) return { kind: "done", fact: `store ${request.storeId} has voter ${present.peerId} of the region` };
+    if (after.length === 0)
+      return { kind: "done", fact: `store ${request.storeId} has voter ${present.peerId} of the region` };
     return propose(request, after, fact);
   }
-  if (present !== undefined) return propose(request, [...addVoterSteps(present.storeId, present.peerId), ...after], fact);
+  if (present !== undefined)
+    return propose(request, [...addVoterSteps(present.storeId, present.peerId), ...after], fact);
   const store = context.view.stores.get(request.storeId);
   if (store === undefined) throw new RheaError("NOT_FOUND", `store ${request.storeId} is unknown to PD`);
   const refusal = placementRefusal(store, context);
@@ -91,26 +118,42 @@ function planRemove(request: OperationRequest, region: RegionView, context: Sche
   if (isVoter(peer) && votersOf(region).length === 1) refuse(region, `peer ${peer.peerId} is its only voter`);
   const proof = proveRemoval(region, peer.peerId, context.view, context.nowMs);
   if (!proof.holds) refuse(region, proof.reason);
-  return propose(request, [removePeerStep(peer)], `removes peer ${peer.peerId} from store ${peer.storeId}, ${proof.fact}`);
+  return propose(
+    request,
+    [removePeerStep(peer)],
+    `removes peer ${peer.peerId} from store ${peer.storeId}, ${proof.fact}`,
+  );
 }
 
 function planReplace(request: OperationRequest, region: RegionView, context: ScheduleContext): RequestOutcome {
   const { fromStoreId, storeId } = request;
-  if (fromStoreId === 0) throw new RheaError("INVALID_ARGUMENT", "replace-peer needs fromStoreId: the store whose peer goes");
-  if (storeId === fromStoreId) throw new RheaError("INVALID_ARGUMENT", `replace-peer: store ${storeId} is both source and target`);
+  if (fromStoreId === 0)
+    throw new RheaError("INVALID_ARGUMENT", "replace-peer needs fromStoreId: the store whose peer goes");
+  if (storeId === fromStoreId)
+    throw new RheaError("INVALID_ARGUMENT", `replace-peer: store ${storeId} is both source and target`);
   const leaving = peerOnStore(region, fromStoreId);
   if (leaving === undefined) return { kind: "done", fact: `store ${fromStoreId} has no peer of the region` };
   requireLiveMajority(region, context);
   const fact = `replaces peer ${leaving.peerId} of store ${fromStoreId}`;
-  const hasSurplus = votersOf(region).length > context.view.settings.replicas || (!isVoter(leaving) && votersOf(region).length >= context.view.settings.replicas);
-  if (storeId !== 0 && !hasSurplus) return proposeOn(request, region, [removePeerStep(leaving)], `${fact} by one on store ${storeId}`, context);
-  const plan = isVoter(leaving) || hasSurplus ? planReplacement(region, leaving, context) : planLearnerReplacement(region, leaving, context);
+  const hasSurplus =
+    votersOf(region).length > context.view.settings.replicas ||
+    (!isVoter(leaving) && votersOf(region).length >= context.view.settings.replicas);
+  if (storeId !== 0 && !hasSurplus)
+    return proposeOn(request, region, [removePeerStep(leaving)], `${fact} by one on store ${storeId}`, context);
+  const plan =
+    isVoter(leaving) || hasSurplus
+      ? planReplacement(region, leaving, context)
+      : planLearnerReplacement(region, leaving, context);
   if (plan.kind === "none") refuse(region, plan.reason);
   return propose(request, plan.steps, `${fact}: ${plan.fact}`);
 }
 
 /** A learner that goes while voters are missing: a voter elsewhere takes its place. */
-function planLearnerReplacement(region: RegionView, leaving: RegionPeer, context: ScheduleContext): ReturnType<typeof planReplacement> {
+function planLearnerReplacement(
+  region: RegionView,
+  leaving: RegionPeer,
+  context: ScheduleContext,
+): ReturnType<typeof planReplacement> {
   const placement = chooseStore(region, [leaving.peerId], context);
   if (placement.kind === "none") return placement;
   const steps = [...addVoterSteps(placement.store.storeId), removePeerStep(leaving)];
@@ -136,9 +179,12 @@ function planTransfer(request: OperationRequest, region: RegionView, context: Sc
 function planSplit(request: OperationRequest, region: RegionView, context: ScheduleContext): RequestOutcome {
   const { splitKey } = request;
   if (splitKey !== "") {
-    if (context.view.regions.find(splitKey)?.startKey === splitKey) return { kind: "done", fact: "a region starts at this key" };
+    if (context.view.regions.find(splitKey)?.startKey === splitKey)
+      return { kind: "done", fact: "a region starts at this key" };
     if (splitKey <= region.startKey || (region.endKey !== "" && splitKey >= region.endKey)) {
-      throw new RheaError("KEY_NOT_IN_REGION", `${describeRegion(region)} does not hold the split key`, { details: { regionId: region.regionId } });
+      throw new RheaError("KEY_NOT_IN_REGION", `${describeRegion(region)} does not hold the split key`, {
+        details: { regionId: region.regionId },
+      });
     }
   }
   const step: Step = { kind: "split", splitKey, childRegionId: 0, childPeerIds: [] };
@@ -148,16 +194,27 @@ function planSplit(request: OperationRequest, region: RegionView, context: Sched
 /** Whether a running operation is what the request asks for. */
 export function isSameRequest(request: OperationRequest, running: Proposal): boolean {
   if (running.kind !== request.kind) return false;
-  const touches = (kind: Step["kind"], storeId: number) => running.steps.some((step) => step.kind === kind && "storeId" in step && step.storeId === storeId);
+  const touches = (kind: Step["kind"], storeId: number) =>
+    running.steps.some((step) => step.kind === kind && "storeId" in step && step.storeId === storeId);
   switch (request.kind) {
     case "add-peer":
       return request.storeId === 0 || touches("addLearner", request.storeId);
     case "remove-peer":
-      return running.steps.some((s) => s.kind === "removePeer" && (request.peerId === 0 ? s.storeId === request.storeId : s.peerId === request.peerId));
+      return running.steps.some(
+        (s) =>
+          s.kind === "removePeer" &&
+          (request.peerId === 0 ? s.storeId === request.storeId : s.peerId === request.peerId),
+      );
     case "replace-peer":
-      return touches("removePeer", request.fromStoreId) && (request.storeId === 0 || touches("addLearner", request.storeId));
+      return (
+        touches("removePeer", request.fromStoreId) && (request.storeId === 0 || touches("addLearner", request.storeId))
+      );
     case "transfer-leader":
-      return running.steps.some((s) => s.kind === "transferLeader" && (request.peerId === 0 ? s.storeId === request.storeId : s.peerId === request.peerId));
+      return running.steps.some(
+        (s) =>
+          s.kind === "transferLeader" &&
+          (request.peerId === 0 ? s.storeId === request.storeId : s.peerId === request.peerId),
+      );
     case "split":
       return running.steps.some((s) => s.kind === "split" && s.splitKey === request.splitKey);
     default:

@@ -21,7 +21,11 @@ export function checkRegion(
 }
 
 /** Asks one scheduler for up to `room` proposals of operations, none of them on a busy region. */
-export function proposeBalance(scheduler: ClusterScheduler, context: ScheduleContext, room: number): readonly Proposal[] {
+export function proposeBalance(
+  scheduler: ClusterScheduler,
+  context: ScheduleContext,
+  room: number,
+): readonly Proposal[] {
   if (room <= 0) return [];
   return scheduler.propose(context, room).filter(({ regionId }) => !context.isBusy(regionId));
 }

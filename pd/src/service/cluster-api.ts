@@ -11,7 +11,13 @@ import type {
   SetClusterConfigRequest,
   SetClusterConfigResponseInit,
 } from "@rhea/proto";
-import { identityFromProto, regionFromProto, regionToProto, settingsToProto, type RegionDescriptor } from "../cluster/index.js";
+import {
+  identityFromProto,
+  regionFromProto,
+  regionToProto,
+  settingsToProto,
+  type RegionDescriptor,
+} from "../cluster/index.js";
 import type { Coordinator } from "./coordinator.js";
 
 /** Ids of one request at most. */
@@ -42,7 +48,11 @@ export async function allocId(coordinator: Coordinator, request: AllocIdRequest)
 }
 
 /** Records the first region. One caller wins; the same region may ask again after a restart and has won still. */
-export async function bootstrap(coordinator: Coordinator, request: BootstrapRequest, wallMs: number): Promise<BootstrapResponseInit> {
+export async function bootstrap(
+  coordinator: Coordinator,
+  request: BootstrapRequest,
+  wallMs: number,
+): Promise<BootstrapResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: false });
   const { clusterId, records } = coordinator;
   const firstRegion = request.region;
@@ -70,10 +80,16 @@ function requireFirstRegion(region: RegionDescriptor, { cluster, ids }: Coordina
   const [peer] = region.peers;
   const isWhole = region.startKey === "" && region.endKey === "";
   if (!isWhole || region.peers.length !== 1 || peer === undefined) {
-    throw new RheaError("INVALID_ARGUMENT", `Bootstrap: region ${region.regionId} must hold the whole keyspace and have one peer`);
+    throw new RheaError(
+      "INVALID_ARGUMENT",
+      `Bootstrap: region ${region.regionId} must hold the whole keyspace and have one peer`,
+    );
   }
   if (!ids.wasGivenOut(region.regionId) || !ids.wasGivenOut(peer.peerId) || region.regionId === peer.peerId) {
-    throw new RheaError("INVALID_ARGUMENT", `Bootstrap: region ${region.regionId} and peer ${peer.peerId} need ids from AllocId`);
+    throw new RheaError(
+      "INVALID_ARGUMENT",
+      `Bootstrap: region ${region.regionId} and peer ${peer.peerId} need ids from AllocId`,
+    );
   }
   if (cluster.stores.get(peer.storeId) === undefined) {
     throw new RheaError("NOT_FOUND", `Bootstrap: store ${peer.storeId} is not registered`);
@@ -81,7 +97,10 @@ function requireFirstRegion(region: RegionDescriptor, { cluster, ids }: Coordina
 }
 
 /** Changes settings of the cluster; answers with all that are in force. */
-export async function setClusterConfig(coordinator: Coordinator, request: SetClusterConfigRequest): Promise<SetClusterConfigResponseInit> {
+export async function setClusterConfig(
+  coordinator: Coordinator,
+  request: SetClusterConfigRequest,
+): Promise<SetClusterConfigResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   if (request.config !== null) await coordinator.setConfig(request.config);
   return { config: settingsToProto(coordinator.cluster.settings) };

@@ -66,6 +66,8 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #claims = new HeldPeerClaims();
   readonly #tombstoning = new Set<number>();
+  /** Stores whose record is newer in memory than on disk. */
+  readonly #unsaved = new Set<number>();
   #configUpdate: ClusterConfig;
   #timer: TimerHandle | undefined;
   #isKicked = false;
@@ -83,7 +85,11 @@ export class Coordinator {
     this.cluster = createCluster(mergeSettings(options.settings, persisted.config));
     this.ids = new IdSource(records, persisted.idEnd, logger);
     this.writeBehind = new WriteBehind(records, scheduler, logger);
-    this.operations = new OperationTable(this.cluster, (count) => this.ids.take(count), (operation) => this.#onOperation(operation));
+    this.operations = new OperationTable(
+      this.cluster,
+      (count) => this.ids.take(count),
+      (operation) => this.#onOperation(operation),
+    );
     this.sessions = new SessionTable(scheduler, () => this.featureLevel());
     this.planner = new Planner({
       cluster: this.cluster,
@@ -107,7 +113,9 @@ export class Coordinator {
 
   /** The level that all stores understand. */
   featureLevel(): number {
-    const levels = this.cluster.stores.all().flatMap((s) => (s.lifecycle === "tombstone" || s.featureLevel === 0 ? [] : [s.featureLevel]));
+    const levels = this.cluster.stores
+      .all()
+      .flatMap((s) => (s.lifecycle === "tombstone" || s.featureLevel === 0 ? [] : [s.featureLevel]));
     return levels.length === 0 ? 1 : Math.min(...levels);
   }
 
@@ -118,15 +126,21 @@ export class Coordinator {
     requireAdmissible(identity, this.cluster, nowMs);
     const known = stores.get(identity.storeId);
     if (known === undefined && !this.ids.wasGivenOut(identity.storeId)) {
-      throw new RheaError("INVALID_ARGUMENT", `store id ${identity.storeId} was never given out: ask for one by AllocId`);
+      throw new RheaError(
+        "INVALID_ARGUMENT",
+        `store id ${identity.storeId} was never given out: ask for one by AllocId`,
+      );
     }
     const isNewIncarnation = known !== undefined && identity.incarnation > known.incarnation;
     if (known?.diskLost === true && isNewIncarnation) {
       this.logger.log("warn", "store reported as lost came back with its identity", { storeId: known.storeId });
       stores.setDiskLost(known.storeId, false, "");
     }
-    if (!stores.putIdentity(identity, nowMs)) return;
+    const hasChanged = stores.putIdentity(identity, nowMs);
+    if (!hasChanged && !this.#unsaved.has(identity.storeId)) return;
+    this.#unsaved.add(identity.storeId);
     await this.saveStore(identity.storeId);
+    this.#unsaved.delete(identity.storeId);
     this.broadcastStore(identity.storeId);
   }
 
@@ -135,7 +149,9 @@ export class Coordinator {
     const { storeId, incarnation, bootNonce } = identity;
     const older = this.sessions.get(storeId);
     const isTakenOver = older !== undefined && older.bootNonce !== bootNonce;
-    const farewell = isTakenOver ? errorToProto("STALE_IDENTITY", `store ${storeId}: a newer process of this store has started`) : undefined;
+    const farewell = isTakenOver
+      ? errorToProto("STALE_IDENTITY", `store ${storeId}: a newer process of this store has started`)
+      : undefined;
     this.sessions.open({ storeId, incarnation, bootNonce, stream }, farewell);
     this.cluster.stores.setConnected(storeId, true);
     this.cluster.stores.heard(storeId, null, this.nowMs());
@@ -176,7 +192,8 @@ export class Coordinator {
     const stopped = this.pipeline.run(report);
     if (stopped === undefined) return;
     this.counters.refused++;
-    if (this.logger.isEnabled("debug")) this.logger.log("debug", "region report refused", { storeId, regionId: stats.region?.regionId, reason: stopped });
+    if (this.logger.isEnabled("debug"))
+      this.logger.log("debug", "region report refused", { storeId, regionId: stats.region?.regionId, reason: stopped });
   }
 
   /** Takes in both halves of a split at once. */
@@ -207,7 +224,10 @@ export class Coordinator {
   async buryStore(store: StoreView): Promise<void> {
     await this.writeBehind.flush();
     await this.records.saveStore({ ...store, lifecycle: "tombstone" });
-    this.cluster.stores.setLifecycle(store.storeId, "tombstone", { total: store.drainTotal, origin: store.drainOrigin });
+    this.cluster.stores.setLifecycle(store.storeId, "tombstone", {
+      total: store.drainTotal,
+      origin: store.drainOrigin,
+    });
     this.logger.log("info", "store is a tombstone", { storeId: store.storeId, name: store.name });
     this.broadcastStore(store.storeId);
   }
@@ -225,7 +245,9 @@ export class Coordinator {
 
   /** The stores that are not gone, for the wire. */
   addressBook(): readonly StoreInit[] {
-    return this.cluster.stores.all().flatMap((store) => (store.lifecycle === "tombstone" ? [] : [this.storeForWire(store)]));
+    return this.cluster.stores
+      .all()
+      .flatMap((store) => (store.lifecycle === "tombstone" ? [] : [this.storeForWire(store)]));
   }
 
   /** A store for the wire, with its present state. */
@@ -336,7 +358,11 @@ export class Coordinator {
     this.buryStore(store)
       .catch((thrown: unknown) => {
         const error = RheaError.from(thrown);
-        this.logger.log("warn", "a drained store could not be recorded as a tombstone, tries again", { storeId, code: error.code, error: error.message });
+        this.logger.log("warn", "a drained store could not be recorded as a tombstone, tries again", {
+          storeId,
+          code: error.code,
+          error: error.message,
+        });
       })
       .finally(() => this.#tombstoning.delete(storeId));
   }

@@ -49,10 +49,14 @@ export function serveHeartbeats(stream: RpcStream<StoreToPd, PdToStoreInit>, lea
 
 function identityOf(first: StoreToPd, coordinator: Coordinator): StoreIdentity {
   requireCluster(first.header, coordinator.clusterId, { mayBeAny: false });
-  if (first.store === null) throw new RheaError("INVALID_ARGUMENT", "heartbeats: the first message of a stream names the store");
+  if (first.store === null)
+    throw new RheaError("INVALID_ARGUMENT", "heartbeats: the first message of a stream names the store");
   const identity = identityFromProto(first.store);
   if (coordinator.cluster.stores.get(identity.storeId) === undefined) {
-    throw new RheaError("NOT_FOUND", `store ${identity.storeId} is not registered with this cluster: PutStore comes before heartbeats`);
+    throw new RheaError(
+      "NOT_FOUND",
+      `store ${identity.storeId} is not registered with this cluster: PutStore comes before heartbeats`,
+    );
   }
   return identity;
 }

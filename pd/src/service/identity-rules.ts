@@ -32,7 +32,9 @@ function requireSameIdentity(identity: StoreIdentity, known: StoreView): void {
   if (known.lifecycle === "tombstone") throw stale("it was removed from the cluster for good");
   if (known.uuid !== identity.uuid) throw stale(`uuid ${identity.uuid} is not the registered ${known.uuid}`);
   if (identity.incarnation < known.incarnation) {
-    throw stale(`incarnation ${identity.incarnation} is older than ${known.incarnation}: a newer process of this store has started`);
+    throw stale(
+      `incarnation ${identity.incarnation} is older than ${known.incarnation}: a newer process of this store has started`,
+    );
   }
   if (identity.incarnation === known.incarnation && identity.bootNonce !== known.bootNonce) {
     throw stale(`another process with incarnation ${identity.incarnation} exists: is the data directory a copy?`);

@@ -17,7 +17,10 @@ const DEFAULT_LIST = 1000;
 const IDS_AT_HAND = 32;
 
 /** Makes an operation. Idempotent: the same request while it runs answers with it, and what is done already with `alreadyDone`. */
-export async function addOperation(coordinator: Coordinator, message: AddOperationRequest): Promise<AddOperationResponseInit> {
+export async function addOperation(
+  coordinator: Coordinator,
+  message: AddOperationRequest,
+): Promise<AddOperationResponseInit> {
   requireCluster(message.header, coordinator.clusterId, { mayBeAny: true });
   const request = parseRequest(message);
   await coordinator.ids.ensure(IDS_AT_HAND);
@@ -28,7 +31,8 @@ export async function addOperation(coordinator: Coordinator, message: AddOperati
     return { operation: operationToProto(running, nowMs) };
   }
   const outcome = planRequest(request, planner.context(nowMs));
-  if (outcome.kind === "done") return { operation: doneOperation(request, outcome.fact, coordinator, nowMs), alreadyDone: true };
+  if (outcome.kind === "done")
+    return { operation: doneOperation(request, outcome.fact, coordinator, nowMs), alreadyDone: true };
   const added = operations.add(outcome.proposal, nowMs);
   if (added.kind === "refused") {
     throw new RheaError("CONF_CHANGE_BUSY", `region ${request.regionId}: ${added.reason}: wait for it or cancel it`, {
@@ -59,7 +63,10 @@ function parseRequest(message: AddOperationRequest): OperationRequest {
 function doneOperation(request: OperationRequest, fact: string, { operations, cluster }: Coordinator, nowMs: number) {
   const earlier = operations
     .finished()
-    .find((operation) => operation.regionId === request.regionId && operation.state === "succeeded" && isSameRequest(request, operation));
+    .find(
+      (operation) =>
+        operation.regionId === request.regionId && operation.state === "succeeded" && isSameRequest(request, operation),
+    );
   if (earlier !== undefined) return operationToProto(earlier, nowMs);
   const region = cluster.regions.get(request.regionId);
   return {
@@ -95,6 +102,7 @@ export function cancelOperation(coordinator: Coordinator, request: CancelOperati
   const { operationId } = request;
   const wasRunning = operations.cancel(operationId, `by ${request.origin === "" ? "user" : request.origin}`, nowMs);
   const operation = operations.finished().find((finished) => finished.operationId === operationId);
-  if (operation === undefined) throw new RheaError("NOT_FOUND", `operation ${operationId} is neither running nor among the last finished`);
+  if (operation === undefined)
+    throw new RheaError("NOT_FOUND", `operation ${operationId} is neither running nor among the last finished`);
   return { operation: operationToProto(operation, nowMs), alreadyDone: !wasRunning };
 }

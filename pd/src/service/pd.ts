@@ -138,7 +138,11 @@ class PdMember implements Pd {
   #notLeader(cause?: RheaError): RheaError {
     const { metadata, name } = this.#options;
     const address = metadata.isLeader ? "" : metadata.leaderAddress;
-    const hint = metadata.isLeader ? "is about to lead, try again" : address === "" ? "no leader is known" : `ask ${address}`;
+    const hint = metadata.isLeader
+      ? "is about to lead, try again"
+      : address === ""
+        ? "no leader is known"
+        : `ask ${address}`;
     return new RheaError("PD_NOT_LEADER", `PD ${name} does not lead: ${hint}`, {
       cause,
       details: address === "" ? {} : { leader: { peerId: 0, storeId: 0, address } },
@@ -179,11 +183,23 @@ class PdMember implements Pd {
       if (reign !== this.#reign) return;
       const recorded = persisted.bootstrap?.clusterId ?? clusterId;
       if (recorded !== clusterId) {
-        logger.log("error", "the metadata belongs to another cluster: check clusterId and dataDir", { clusterId, recorded });
+        logger.log("error", "the metadata belongs to another cluster: check clusterId and dataDir", {
+          clusterId,
+          recorded,
+        });
         return;
       }
       const extraHandlers = this.#handlers;
-      this.#leading = new Coordinator({ clusterId, settings, records, persisted, clock, scheduler, logger, extraHandlers });
+      this.#leading = new Coordinator({
+        clusterId,
+        settings,
+        records,
+        persisted,
+        clock,
+        scheduler,
+        logger,
+        extraHandlers,
+      });
       logger.log("info", "PD leads", { stores: persisted.stores.length, regions: persisted.regions.length });
       for (const { resolve } of this.#waiting.splice(0)) resolve();
     } catch (thrown) {

@@ -2,7 +2,14 @@
 import type { Logger } from "@rhea/common";
 import { storeHealth, type Cluster, type RegionView } from "../cluster/index.js";
 import type { OperationTable, OperationView, Proposal } from "../operations/index.js";
-import { Admission, checkRegion, limitOf, proposeBalance, SCHEDULERS, type ScheduleContext } from "../schedule/index.js";
+import {
+  Admission,
+  checkRegion,
+  limitOf,
+  proposeBalance,
+  SCHEDULERS,
+  type ScheduleContext,
+} from "../schedule/index.js";
 
 /** Regions asked about per tick, beside those that report. */
 const PATROL = 1000;
@@ -85,9 +92,7 @@ export class Planner {
 
   #isWarm(nowMs: number): boolean {
     const { regions } = this.#options.cluster;
-    return (
-      regions.reportedCount >= regions.size * WARM_RATIO || nowMs - this.#options.leadingSinceMs > WARM_AFTER_MS
-    );
+    return regions.reportedCount >= regions.size * WARM_RATIO || nowMs - this.#options.leadingSinceMs > WARM_AFTER_MS;
   }
 
   #balance(nowMs: number): void {
@@ -114,7 +119,12 @@ export class Planner {
     if (refusal !== undefined) return undefined;
     const outcome = operations.add(proposal, nowMs);
     if (outcome.kind === "added") return outcome.operation;
-    if (logger.isEnabled("debug")) logger.log("debug", "proposal refused", { regionId: proposal.regionId, kind: proposal.kind, reason: outcome.reason });
+    if (logger.isEnabled("debug"))
+      logger.log("debug", "proposal refused", {
+        regionId: proposal.regionId,
+        kind: proposal.kind,
+        reason: outcome.reason,
+      });
     return undefined;
   }
 }

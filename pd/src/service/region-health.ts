@@ -10,7 +10,10 @@ const NEVER_MS = 2 ** 32;
 /** Counts peers that are down, pending or missing. */
 export function regionHealth(region: RegionView, view: ClusterView, nowMs: number): RegionHealthInit {
   const downPeerIds = region.peers
-    .filter((peer) => isDown(peer.storeId, view, nowMs) || region.downPeerIds.includes(peer.peerId) || hasFault(region, peer, view))
+    .filter(
+      (peer) =>
+        isDown(peer.storeId, view, nowMs) || region.downPeerIds.includes(peer.peerId) || hasFault(region, peer, view),
+    )
     .map((peer) => peer.peerId);
   const voters = votersOf(region);
   const live = voters.filter((peer) => !downPeerIds.includes(peer.peerId)).length;

@@ -49,10 +49,14 @@ export function scanRegions(coordinator: Coordinator, request: ScanRegionsReques
 }
 
 function requireBootstrapped({ isBootstrapped, clusterId }: Coordinator): void {
-  if (!isBootstrapped) throw new RheaError("NOT_BOOTSTRAPPED", `cluster ${clusterId} has no region yet: its first store makes one`);
+  if (!isBootstrapped)
+    throw new RheaError("NOT_BOOTSTRAPPED", `cluster ${clusterId} has no region yet: its first store makes one`);
 }
 
-function answer(regions: readonly RegionView[], coordinator: Coordinator): { routes: RegionRouteInit[]; stores: StoreInit[] } {
+function answer(
+  regions: readonly RegionView[],
+  coordinator: Coordinator,
+): { routes: RegionRouteInit[]; stores: StoreInit[] } {
   const storeIds = new Set(regions.flatMap((region) => region.peers.map((peer) => peer.storeId)));
   const stores = [...storeIds].flatMap((storeId) => {
     const store = coordinator.cluster.stores.get(storeId);
@@ -73,9 +77,13 @@ export async function askSplit(coordinator: Coordinator, request: AskSplitReques
   const known = coordinator.cluster.regions.get(asked.regionId);
   if (known === undefined) throw new RheaError("REGION_NOT_FOUND", `region ${asked.regionId} is not known`);
   if (asked.confVer !== known.confVer || asked.version !== known.version) {
-    throw new RheaError("EPOCH_NOT_MATCH", `${describeRegion(asked)} is not PD's ${describeRegion(known)}: report the region first`, {
-      details: { regionId: known.regionId, currentRegions: [detail(known)] },
-    });
+    throw new RheaError(
+      "EPOCH_NOT_MATCH",
+      `${describeRegion(asked)} is not PD's ${describeRegion(known)}: report the region first`,
+      {
+        details: { regionId: known.regionId, currentRegions: [detail(known)] },
+      },
+    );
   }
   const firstId = await coordinator.ids.allocate(1 + known.peers.length);
   return { childRegionId: firstId, childPeerIds: known.peers.map((_, i) => firstId + 1 + i) };
@@ -89,7 +97,8 @@ function detail(region: RegionView) {
 /** Takes in both halves of a split that happened. */
 export function reportSplit(coordinator: Coordinator, request: ReportSplitRequest): EmptyInit {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: false });
-  if (request.parent === null || request.child === null) throw new RheaError("INVALID_ARGUMENT", "ReportSplit: parent and child are needed");
+  if (request.parent === null || request.child === null)
+    throw new RheaError("INVALID_ARGUMENT", "ReportSplit: parent and child are needed");
   coordinator.onSplit(regionFromProto(request.parent), regionFromProto(request.child));
   return {};
 }

@@ -1,6 +1,13 @@
 /** The open heartbeat streams, one per store, each with an outbox that is sent once per turn. */
 import type { Scheduler } from "@rhea/common";
-import type { ClusterConfigInit, DestroyPeerInit, ErrorInit, OperationStepInit, PdToStoreInit, StoreInit } from "@rhea/proto";
+import type {
+  ClusterConfigInit,
+  DestroyPeerInit,
+  ErrorInit,
+  OperationStepInit,
+  PdToStoreInit,
+  StoreInit,
+} from "@rhea/proto";
 
 /** The sending side of a store's stream. */
 export interface SessionStream {

@@ -70,11 +70,17 @@ function requireStore(coordinator: Coordinator, storeId: number): StoreView {
 export async function drainStore(coordinator: Coordinator, request: StoreRequest): Promise<StoreResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
-  if (store.lifecycle === "tombstone") throw new RheaError("OPERATION_REFUSED", `store ${store.storeId} is a tombstone: it cannot drain`);
+  if (store.lifecycle === "tombstone")
+    throw new RheaError("OPERATION_REFUSED", `store ${store.storeId} is a tombstone: it cannot drain`);
   if (store.lifecycle === "up") {
     const total = coordinator.cluster.regions.usage(store.storeId).regionIds.size;
     const drain = { total, origin: request.origin };
-    await coordinator.records.saveStore({ ...store, lifecycle: "draining", drainTotal: total, drainOrigin: request.origin });
+    await coordinator.records.saveStore({
+      ...store,
+      lifecycle: "draining",
+      drainTotal: total,
+      drainOrigin: request.origin,
+    });
     coordinator.cluster.stores.setLifecycle(store.storeId, "draining", drain);
     coordinator.logger.log("info", "store drains", { storeId: store.storeId, regions: total, origin: request.origin });
     coordinator.broadcastStore(store.storeId);
@@ -88,7 +94,10 @@ export async function cancelDrain(coordinator: Coordinator, request: StoreReques
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
   if (store.lifecycle === "tombstone") {
-    throw new RheaError("OPERATION_REFUSED", `store ${store.storeId} is a tombstone: its drain has ended, start a store with a new id`);
+    throw new RheaError(
+      "OPERATION_REFUSED",
+      `store ${store.storeId} is a tombstone: its drain has ended, start a store with a new id`,
+    );
   }
   if (store.lifecycle === "draining") {
     await coordinator.records.saveStore({ ...store, lifecycle: "up", drainTotal: 0, drainOrigin: "" });
@@ -103,13 +112,17 @@ export async function cancelDrain(coordinator: Coordinator, request: StoreReques
 }
 
 /** Ends the drain's own operations that would still take a peer or the leadership from the store. */
-function cancelDrainOperations({ operations, cluster, nowMs }: { operations: OperationTable; cluster: Cluster; nowMs: number }, storeId: number): void {
+function cancelDrainOperations(
+  { operations, cluster, nowMs }: { operations: OperationTable; cluster: Cluster; nowMs: number },
+  storeId: number,
+): void {
   for (const operation of [...operations.running()]) {
     if (operation.kind !== "drain-leader" && operation.kind !== "drain-region") continue;
     const region = cluster.regions.get(operation.regionId);
     const takesPeer = operation.steps.some((step) => step.kind === "removePeer" && step.storeId === storeId);
     const takesLeader = operation.kind === "drain-leader" && region?.leaderStoreId === storeId;
-    if (takesPeer || takesLeader) operations.cancel(operation.operationId, `the drain of store ${storeId} was cancelled`, nowMs);
+    if (takesPeer || takesLeader)
+      operations.cancel(operation.operationId, `the drain of store ${storeId} was cancelled`, nowMs);
   }
 }
 
@@ -121,10 +134,17 @@ export async function removeStore(coordinator: Coordinator, request: StoreReques
   const { storeId } = store;
   const { regions, settings } = coordinator.cluster;
   const left = regions.usage(storeId).regionIds.size;
-  if (left > 0) throw new RheaError("OPERATION_REFUSED", `store ${storeId} has peers of ${left} regions: drain it, or replace them, first`);
+  if (left > 0)
+    throw new RheaError(
+      "OPERATION_REFUSED",
+      `store ${storeId} has peers of ${left} regions: drain it, or replace them, first`,
+    );
   const hole = regions.size === 0 ? undefined : regions.findHole();
   if (hole !== undefined) {
-    throw new RheaError("OPERATION_REFUSED", `store ${storeId}: no leader has reported the range from ${JSON.stringify(hole.startKey)} yet, it may have a peer here`);
+    throw new RheaError(
+      "OPERATION_REFUSED",
+      `store ${storeId}: no leader has reported the range from ${JSON.stringify(hole.startKey)} yet, it may have a peer here`,
+    );
   }
   const isLive = store.isConnected && storeHealth(store, coordinator.nowMs(), settings) === "up";
   if (isLive && store.lifecycle === "up" && !request.force) {
@@ -135,7 +155,10 @@ export async function removeStore(coordinator: Coordinator, request: StoreReques
 }
 
 /** Marks a store as down at once: its data is gone. A later start with its identity clears it. */
-export async function reportDiskLost(coordinator: Coordinator, request: ReportDiskLostRequest): Promise<StoreResponseInit> {
+export async function reportDiskLost(
+  coordinator: Coordinator,
+  request: ReportDiskLostRequest,
+): Promise<StoreResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
   if (store.lifecycle !== "tombstone" && !store.diskLost) {
@@ -153,9 +176,11 @@ export async function reportDiskLost(coordinator: Coordinator, request: ReportDi
 export function evictLeaders(coordinator: Coordinator, request: EvictLeadersRequest): StoreResponseInit {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
-  if (store.lifecycle === "tombstone") throw new RheaError("OPERATION_REFUSED", `store ${store.storeId} is a tombstone`);
+  if (store.lifecycle === "tombstone")
+    throw new RheaError("OPERATION_REFUSED", `store ${store.storeId} is a tombstone`);
   const ttlMs = request.ttlMs === 0 ? DEFAULT_LEASE_MS : request.ttlMs;
-  if (ttlMs > MAX_LEASE_MS) throw new RheaError("INVALID_ARGUMENT", `EvictLeaders: a lease of ${ttlMs} ms, ${MAX_LEASE_MS} allowed`);
+  if (ttlMs > MAX_LEASE_MS)
+    throw new RheaError("INVALID_ARGUMENT", `EvictLeaders: a lease of ${ttlMs} ms, ${MAX_LEASE_MS} allowed`);
   coordinator.cluster.stores.setEvictLeaders(store.storeId, request.release ? 0 : coordinator.nowMs() + ttlMs);
   coordinator.requestPlanning();
   return { store: storeInfo(store, coordinator) };

@@ -13,7 +13,12 @@ export const brokenPeerChecker: Checker = {
       const fault = store?.faults.get(region.regionId);
       if (store === undefined || fault?.peerId !== peer.peerId || peer.peerId === region.leaderPeerId) continue;
       if (!isLiveStore(store, nowMs, view.settings)) continue;
-      const head = { regionId: region.regionId, kind: "rebuild-peer", origin: "checker", priority: PRIORITY.urgent } as const;
+      const head = {
+        regionId: region.regionId,
+        kind: "rebuild-peer",
+        origin: "checker",
+        priority: PRIORITY.urgent,
+      } as const;
       const broken = `${describeRegion(region)} has peer ${peer.peerId} broken on live store ${peer.storeId} (${fault.code})`;
       const proof = proveRemoval(region, peer.peerId, view, nowMs);
       if (proof.holds && store.lifecycle === "up") {

@@ -1,5 +1,12 @@
 /** Removes surplus peers: learners that no operation minds, and voters above the wanted number, a lost one first, never the leader's. */
-import { describeRegion, isVoter, storeHealth, votersOf, type RegionPeer, type RegionView } from "../../cluster/index.js";
+import {
+  describeRegion,
+  isVoter,
+  storeHealth,
+  votersOf,
+  type RegionPeer,
+  type RegionView,
+} from "../../cluster/index.js";
 import { isLivePeer, PRIORITY, proveRemoval } from "../../operations/index.js";
 import type { Checker, ScheduleContext } from "../context.js";
 import { removePeerStep } from "../move-steps.js";
@@ -28,7 +35,11 @@ export const extraPeerChecker: Checker = {
   },
 };
 
-function chooseSurplus(region: RegionView, voters: readonly RegionPeer[], context: ScheduleContext): RegionPeer | undefined {
+function chooseSurplus(
+  region: RegionView,
+  voters: readonly RegionPeer[],
+  context: ScheduleContext,
+): RegionPeer | undefined {
   const rank = (peer: RegionPeer) => usefulness(region, peer, voters, context);
   return voters
     .filter((peer) => peer.peerId !== region.leaderPeerId)
@@ -37,7 +48,12 @@ function chooseSurplus(region: RegionView, voters: readonly RegionPeer[], contex
 }
 
 /** The least useful goes: lost store, then broken or lagging, then draining, then shared failure domain, then the fullest store. */
-function usefulness(region: RegionView, peer: RegionPeer, voters: readonly RegionPeer[], context: ScheduleContext): number {
+function usefulness(
+  region: RegionView,
+  peer: RegionPeer,
+  voters: readonly RegionPeer[],
+  context: ScheduleContext,
+): number {
   const { view, nowMs } = context;
   const store = view.stores.get(peer.storeId);
   if (store === undefined || storeHealth(store, nowMs, view.settings) === "down") return -1e9;

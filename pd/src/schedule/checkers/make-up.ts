@@ -21,6 +21,10 @@ export const makeUpChecker: Checker = {
     if (region.peers.length >= wanted) return undefined;
     const placement = chooseStore(region, [], context);
     if (placement.kind === "none") return undefined;
-    return { ...head, steps: addVoterSteps(placement.store.storeId), reason: `${missing}: adds one on ${placement.fact}` };
+    return {
+      ...head,
+      steps: addVoterSteps(placement.store.storeId),
+      reason: `${missing}: adds one on ${placement.fact}`,
+    };
   },
 };

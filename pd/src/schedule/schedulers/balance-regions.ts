@@ -1,5 +1,12 @@
 /** Evens out the size of stores: a peer moves from the largest to the smallest while that does not turn them around. */
-import { describeRegion, isVoter, regionScore, type RegionPeer, type RegionView, type StoreView } from "../../cluster/index.js";
+import {
+  describeRegion,
+  isVoter,
+  regionScore,
+  type RegionPeer,
+  type RegionView,
+  type StoreView,
+} from "../../cluster/index.js";
 import { isLivePeer, PRIORITY, type Proposal } from "../../operations/index.js";
 import type { ClusterScheduler, ScheduleContext } from "../context.js";
 import { addVoterSteps, removePeerStep } from "../move-steps.js";

@@ -71,6 +71,14 @@ export function answers({ verdict }: JudgedStore): boolean {
   return verdict.kind === "live" || (verdict.kind === "draining" && verdict.isRunning);
 }
 
+/**
+ * Whether PD has certainly never known the store: its process had ended before PD was asked, so it cannot have registered since.
+ */
+export function neverRegistered({ record, pd }: JudgedStore, { view, now }: Context): boolean {
+  if (pd !== undefined || view === undefined || record.process.kind !== "exited") return false;
+  return record.process.atMs <= now - view.ageMs;
+}
+
 /** PD's entry for a name: of several, the one that is not a tombstone, else the newest. */
 function pdStoreOf(view: PdView, name: string): PdStore | undefined {
   const named = view.stores.filter((store) => store.name === name);

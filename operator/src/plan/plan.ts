@@ -39,7 +39,7 @@ function decide(context: Context): PlanPart {
   }
   const processes = planProcesses(context);
   if (desired.suspend) return processes;
-  return joinParts(
+  const part = joinParts(
     processes,
     planClusterConfig(context),
     planReplacement(context),
@@ -47,6 +47,9 @@ function decide(context: Context): PlanPart {
     watchSpace(context),
     stalePd(observed, view),
   );
+  const doomed = new Set(part.actions.flatMap((action) => (action.kind === "deleteStore" ? [action.name] : [])));
+  const actions = part.actions.filter((action) => action.kind !== "startStore" || !doomed.has(action.name));
+  return { actions, blocked: part.blocked };
 }
 
 function stalePd(observed: Observed, view: Context["view"]): PlanPart {

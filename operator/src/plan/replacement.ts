@@ -1,5 +1,5 @@
 import { NOTHING, joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
-import { answers, seconds, type Context, type JudgedStore } from "./judge.js";
+import { answers, neverRegistered, seconds, type Context, type JudgedStore } from "./judge.js";
 import type { PdRegion, PdStore, PdView } from "./observed.js";
 
 /** A leader reports all its regions every 30 s; older than this is not proof of anything. */
@@ -19,7 +19,7 @@ export function planReplacement(context: Context): PlanPart {
   return joinParts(
     ...taken.map((store) => reportLoss(store)),
     replacePeers(context, view, taken),
-    ...taken.map((store) => retire(store, view)),
+    ...taken.map((store) => retire(store, context, view)),
     {
       actions: [],
       blocked: left.map(({ record, verdict }) => ({
@@ -155,9 +155,11 @@ function targetFor(
 }
 
 /** Turns a dead store that nothing is left on into a tombstone; one that PD never knew is simply deleted. */
-function retire({ record, pd, verdict }: JudgedStore, view: PdView): PlanPart {
+function retire(store: JudgedStore, context: Context, view: PdView): PlanPart {
+  const { record, pd, verdict } = store;
   if (verdict.kind !== "dead") return NOTHING;
   if (pd === undefined) {
+    if (!neverRegistered(store, context)) return NOTHING;
     return deletion(record.name, `dead: ${verdict.why}`, "PD has never known it, so no region has a peer on it");
   }
   const left = view.regions.filter(({ peers }) => peers.some(({ storeId }) => storeId === pd.storeId)).length;
@@ -183,6 +185,7 @@ function deleteRemoved({ record, pd }: JudgedStore): PlanPart {
   return deletion(record.name, "it has left the cluster", `PD has store ${pd?.storeId ?? 0} as a tombstone`);
 }
 
-function deletion(name: string, reason: string, proof: string): PlanPart {
+/** The deletion of a store's data. */
+export function deletion(name: string, reason: string, proof: string): PlanPart {
   return { actions: [{ kind: "deleteStore", name, reason, proof, undo: "none" }], blocked: [] };
 }

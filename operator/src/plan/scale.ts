@@ -1,7 +1,7 @@
 import { NOTHING, type Action, type PlanPart } from "./action.js";
-import { isMember, type Context, type JudgedStore } from "./judge.js";
+import { isMember, neverRegistered, type Context, type JudgedStore } from "./judge.js";
 import type { PdStore, PdView } from "./observed.js";
-import { deadStores } from "./replacement.js";
+import { deadStores, deletion } from "./replacement.js";
 
 type RegisteredStore = JudgedStore & { readonly pd: PdStore };
 
@@ -112,10 +112,22 @@ function scaleIn(context: Context, members: readonly JudgedStore[], surplus: num
   }
   const dead = stores.filter(({ verdict }) => verdict.kind === "dead");
   if (dead.length > 0) return wait(`no store drains while ${dead.map(({ record }) => record.name).join(", ")} is dead`);
+  const unregistered = members.filter(({ pd }) => pd === undefined);
+  const stillborn = unregistered.find((store) => neverRegistered(store, context));
+  if (stillborn !== undefined) {
+    return deletion(
+      stillborn.record.name,
+      wanted,
+      "it does not run and PD has never known it, so no region has a peer on it",
+    );
+  }
+  if (unregistered.length > 0) {
+    return wait(`a store drains when ${unregistered.map(({ record }) => record.name).join(", ")} has registered`);
+  }
   const victim = members
     .filter((store): store is RegisteredStore => store.pd !== undefined)
     .sort((a, b) => rank(a) - rank(b) || a.pd.regionCount - b.pd.regionCount || b.record.ordinal - a.record.ordinal)[0];
-  if (victim === undefined) return wait("no store has registered yet");
+  if (victim === undefined) return NOTHING;
   const live = members.filter(({ verdict }) => verdict.kind === "live").length;
   const victimLive = victim.verdict.kind === "live" ? 1 : 0;
   const remaining = live - victimLive;

@@ -179,6 +179,12 @@ export function createPlatform(options: PlatformOptions): Platform {
     const directory = layout.storeDir(name);
     if (!directory.startsWith(layout.root + sep))
       throw new RheaError("INTERNAL", `${directory} lies outside ${layout.root}`);
+    const running = supervisor.identity(name);
+    if (running !== undefined)
+      throw new RheaError(
+        "OPERATION_REFUSED",
+        `${name} still runs as process ${running.pid}: its data are not deleted`,
+      );
     rmSync(directory, { recursive: true, force: true });
     rmSync(layout.configFile(name), { force: true });
     supervisor.forget(name);

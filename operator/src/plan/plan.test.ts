@@ -1,0 +1,301 @@
+import assert from "node:assert/strict";
+import type { DesiredCluster } from "../api/resolve.js";
+import type { Observed, PdStore, ProcessState } from "./observed.js";
+import {
+  DISK_LOST,
+  FAILING,
+  KILLED,
+  NOW,
+  RUNNING,
+  actionsOf,
+  blockedOf,
+  observed,
+  pdStore,
+  record,
+  region,
+  view,
+  wanted,
+} from "./plan-fixture.js";
+import { plan } from "./plan.js";
+
+function conditionOf(seen: Observed, type: string, desired: DesiredCluster = wanted()): string {
+  const condition = plan(seen, desired, NOW).status.conditions.find((candidate) => candidate.type === type);
+  return `${condition?.status ?? "absent"} ${condition?.reason ?? ""}`;
+}
+
+describe("plan of a settled cluster", () => {
+  it("is empty and Ready", () => {
+    const { actions, blocked } = plan(observed(), wanted(), NOW);
+    assert.deepEqual({ actions, blocked }, { actions: [], blocked: [] });
+    assert.equal(conditionOf(observed(), "Ready"), "True Ready");
+    assert.equal(conditionOf(observed(), "Reconciling"), "False Settled");
+  });
+
+  it("gives every action a reason, a proof and an undo", () => {
+    const cases = [
+      observed({ stores: [] }),
+      observed({ stores: [record(0), record(1), record(2, { process: DISK_LOST })] }),
+      observed({ stores: [record(0), record(1), record(2, { process: KILLED })] }),
+    ];
+    for (const { actions } of cases.map((seen) => plan(seen, wanted({ operationLimit: 5 }), NOW))) {
+      assert.ok(actions.length > 0);
+      for (const { reason, proof, undo } of actions) assert.ok(reason && proof && undo);
+    }
+  });
+});
+
+describe("plan of a new cluster", () => {
+  const fresh: Observed = {
+    pd: { name: "demo-pd-0", initialised: false, process: { kind: "stopped" }, directory: "missing" },
+    stores: [],
+    nextOrdinal: 0,
+    view: undefined,
+  };
+
+  it("starts PD and all stores at once", () => {
+    assert.deepEqual(actionsOf(fresh), ["start pd", "add demo-store-0", "add demo-store-1", "add demo-store-2"]);
+  });
+
+  it("goes on with the stores it has when it was interrupted", () => {
+    const stopped = { initialised: false, process: { kind: "stopped" }, directory: "missing" } as const;
+    const seen = { ...fresh, stores: [record(0, stopped), record(1, stopped)], nextOrdinal: 2 };
+    assert.deepEqual(actionsOf(seen), ["start pd", "start demo-store-0", "start demo-store-1", "add demo-store-2"]);
+  });
+
+  it("never makes stores without PD's view once PD has answered", () => {
+    const seen = { ...fresh, pd: { ...fresh.pd, initialised: true, directory: "present" as const } };
+    assert.deepEqual(actionsOf(seen), ["start pd"]);
+  });
+
+  it("resumes what was stopped, all at once", () => {
+    const stopped = { process: { kind: "stopped" } } as const;
+    const seen = observed({
+      pd: { ...observed().pd, process: { kind: "stopped" } },
+      stores: [record(0, stopped), record(1, stopped), record(2, stopped)],
+      view: undefined,
+    });
+    assert.deepEqual(actionsOf(seen), ["start pd", "start demo-store-0", "start demo-store-1", "start demo-store-2"]);
+  });
+});
+
+describe("plan for one store, by what is wanted, PD's state and the process", () => {
+  const unknown = "unknown" as const;
+  const stopped: ProcessState = { kind: "stopped" };
+  const stopping: ProcessState = { kind: "stopping", sinceMs: NOW - 100 };
+  const up: Partial<PdStore> = {};
+  const silent: Partial<PdStore> = { state: "down", heartbeatMsAgo: 400_000 };
+  const draining: Partial<PdStore> = { state: "draining" };
+  const drained: Partial<PdStore> = { state: "draining", regionCount: 0, drainedRatio: 1 };
+  const tombstone: Partial<PdStore> = { state: "tombstone", regionCount: 0, heartbeatMsAgo: 9_000 };
+
+  const lost = ["tell pd that the disk of demo-store-3 is lost", "add demo-store-4"];
+  const rows: readonly (readonly [
+    pd: Partial<PdStore> | "unknown",
+    process: ProcessState,
+    keep: string[],
+    leave: string[],
+  ])[] = [
+    // PD's state, process      the store is wanted (4)                        it is one too many (3)
+    [up, RUNNING, [], ["drain demo-store-3"]],
+    [up, KILLED, ["start demo-store-3"], ["start demo-store-3", "drain demo-store-3"]],
+    [up, stopped, ["start demo-store-3"], ["start demo-store-3", "drain demo-store-3"]],
+    [up, stopping, [], ["drain demo-store-3"]],
+    [up, DISK_LOST, lost, [lost[0] ?? ""]],
+    [silent, RUNNING, ["restart demo-store-3"], ["restart demo-store-3", "drain demo-store-3"]],
+    [silent, KILLED, ["start demo-store-3"], ["start demo-store-3", "drain demo-store-3"]],
+    [silent, FAILING, ["start demo-store-3", "add demo-store-4"], ["start demo-store-3"]],
+    [silent, DISK_LOST, lost, [lost[0] ?? ""]],
+    [draining, RUNNING, ["cancel the drain of demo-store-3"], []],
+    [draining, KILLED, ["start demo-store-3", "cancel the drain of demo-store-3"], ["start demo-store-3"]],
+    [draining, DISK_LOST, lost, [lost[0] ?? ""]],
+    [drained, RUNNING, ["cancel the drain of demo-store-3"], ["remove demo-store-3 from the cluster"]],
+    [
+      drained,
+      KILLED,
+      ["start demo-store-3", "cancel the drain of demo-store-3"],
+      ["start demo-store-3", "remove demo-store-3 from the cluster"],
+    ],
+    [tombstone, RUNNING, ["stop demo-store-3", "add demo-store-4"], ["stop demo-store-3"]],
+    [tombstone, KILLED, ["delete the data of demo-store-3", "add demo-store-4"], ["delete the data of demo-store-3"]],
+    [
+      tombstone,
+      DISK_LOST,
+      ["delete the data of demo-store-3", "add demo-store-4"],
+      ["delete the data of demo-store-3"],
+    ],
+    [unknown, RUNNING, [], []],
+    [unknown, KILLED, ["start demo-store-3"], ["delete the data of demo-store-3"]],
+    [unknown, DISK_LOST, ["delete the data of demo-store-3", "add demo-store-4"], ["delete the data of demo-store-3"]],
+  ];
+  const seenWith = (pd: Partial<PdStore> | "unknown", process: ProcessState): Observed => {
+    const isKnown = pd !== "unknown";
+    const isDraining = isKnown && pd.state === "draining";
+    return observed({
+      stores: [
+        record(0),
+        record(1),
+        record(2),
+        record(3, { process, drainedByOperator: isDraining, initialised: isKnown }),
+      ],
+      nextOrdinal: 4,
+      view: view({
+        stores: [pdStore(0), pdStore(1), pdStore(2), ...(isKnown ? [pdStore(3, { regionCount: 1, ...pd })] : [])],
+        regions: [region(5, [0, 1, 2]), ...(isKnown && pd.regionCount !== 0 ? [region(6, [1, 2, 3])] : [])],
+      }),
+    });
+  };
+  const name = (pd: Partial<PdStore> | "unknown", process: ProcessState) =>
+    `${pd === "unknown" ? pd : pd === drained ? "drained" : (pd.state ?? "up")} and ${process.kind}${process.kind === "exited" ? ` (${process.signal ?? process.code})` : ""}`;
+  /** Replacements of peers depend on the regions and are tested below. */
+  const storesOnly = (actions: readonly string[]) => actions.filter((action) => !action.startsWith("region "));
+
+  for (const [pd, process, keep, leave] of rows) {
+    it(`keeps a wanted store that is ${name(pd, process)}`, () => {
+      assert.deepEqual(storesOnly(actionsOf(seenWith(pd, process), wanted({ storeReplicas: 4 }))), keep);
+    });
+    it(`lets go of a store that is ${name(pd, process)}`, () => {
+      assert.deepEqual(storesOnly(actionsOf(seenWith(pd, process), wanted({ storeReplicas: 3 }))), leave);
+    });
+  }
+});
+
+describe("plan of processes", () => {
+  const exited = (failures: number, agoMs: number): ProcessState => ({
+    kind: "exited",
+    code: 1,
+    signal: null,
+    atMs: NOW - agoMs,
+    failures,
+    failingSinceMs: NOW - 60_000,
+  });
+  const withStore = (process: ProcessState) => observed({ stores: [record(0), record(1), record(2, { process })] });
+
+  for (const [failures, delayMs] of [
+    [1, 0],
+    [2, 1_000],
+    [3, 2_000],
+    [6, 16_000],
+    [7, 30_000],
+    [50, 30_000],
+  ] as const) {
+    it(`waits ${delayMs} ms after ${failures} failures in a row`, () => {
+      assert.deepEqual(actionsOf(withStore(exited(failures, delayMs))), ["start demo-store-2"]);
+      if (delayMs === 0) return;
+      const early = withStore(exited(failures, delayMs - 1));
+      assert.deepEqual(actionsOf(early), []);
+      assert.deepEqual(
+        plan(early, wanted(), NOW).blocked.map(({ object, retryInMs }) => [object, retryInMs]),
+        [["demo-store-2", 1]],
+      );
+    });
+  }
+
+  it("never starts a store that has served on an empty directory", () => {
+    const seen = observed({ stores: [record(0), record(1), record(2, { process: KILLED, directory: "missing" })] });
+    assert.ok(!actionsOf(seen).includes("start demo-store-2"));
+  });
+
+  it("stops a store whose directory was taken from under it", () => {
+    const seen = observed({ stores: [record(0), record(1), record(2, { directory: "missing" })] });
+    assert.deepEqual(actionsOf(seen).slice(0, 3), [
+      "stop demo-store-2",
+      "tell pd that the disk of demo-store-2 is lost",
+      "add demo-store-3",
+    ]);
+  });
+
+  it("does not start PD on an empty directory and says so", () => {
+    const pd = { ...observed().pd, process: KILLED, directory: "missing" as const };
+    const seen = observed({ pd, view: undefined });
+    assert.deepEqual(actionsOf(seen), []);
+    assert.match(blockedOf(seen), /^demo-pd-0: the placement driver's data are lost/);
+  });
+
+  it("touches nothing but processes while PD's view is stale", () => {
+    const seen = observed({
+      stores: [record(0), record(1, { process: KILLED }), record(2, { process: DISK_LOST })],
+      view: view({ ageMs: 5_001 }),
+    });
+    assert.deepEqual(actionsOf(seen, wanted({ storeReplicas: 5 })), ["start demo-store-1"]);
+    assert.match(blockedOf(seen), /demo-pd-0: PD does not answer/);
+  });
+
+  it("stops stores first and PD last when it is suspended", () => {
+    assert.deepEqual(actionsOf(observed(), wanted({ suspend: true })), [
+      "stop demo-store-0",
+      "stop demo-store-1",
+      "stop demo-store-2",
+    ]);
+    const stopped = [0, 1, 2].map((ordinal) => record(ordinal, { process: { kind: "stopped" } }));
+    assert.deepEqual(actionsOf(observed({ stores: stopped }), wanted({ suspend: true })), ["stop demo-pd-0"]);
+    const last = [...stopped.slice(0, 2), record(2, { process: { kind: "stopping", sinceMs: NOW } })];
+    assert.deepEqual(actionsOf(observed({ stores: last }), wanted({ suspend: true })), []);
+  });
+
+  it("does nothing while it is paused", () => {
+    assert.deepEqual(actionsOf(withStore(KILLED), wanted({ mode: "Paused" })), []);
+  });
+
+  const outdated = (change: Partial<Observed> = {}) => {
+    const process: ProcessState = { kind: "running", sinceMs: 0, outdated: "logLevel info -> debug" };
+    return observed({ stores: [record(0, { process }), record(1, { process }), record(2)], ...change });
+  };
+
+  it("restarts what has outdated settings one by one", () => {
+    assert.deepEqual(actionsOf(outdated()), ["restart demo-store-0"]);
+  });
+
+  it("restarts PD before the stores", () => {
+    const process: ProcessState = { kind: "running", sinceMs: 0, outdated: "logLevel info -> debug" };
+    assert.deepEqual(actionsOf(outdated({ pd: { ...observed().pd, process } })), ["restart demo-pd-0"]);
+  });
+
+  it("restarts nothing for settings while a region is below full health", () => {
+    const seen = outdated({ view: view({ regions: [region(5, [0, 1, 2], { isFullyReplicated: false })] }) });
+    assert.deepEqual(actionsOf(seen), []);
+    assert.match(blockedOf(seen), /0 stores do not serve, 1 of 1 regions are below full health/);
+  });
+});
+
+describe("plan of the configuration", () => {
+  it("sets what differs and says from what to what", () => {
+    const seen = observed({ view: view({ config: { ...view().config, repair: "pd", operationLimit: 8 } }) });
+    const [action] = plan(seen, wanted(), NOW).actions;
+    assert.equal(action?.kind, "setClusterConfig");
+    assert.equal(action.reason, "repair is pd, wanted operator; operationLimit is 8, wanted 4");
+  });
+});
+
+describe("status of a plan", () => {
+  it("counts stores and regions", () => {
+    const seen = observed({
+      stores: [record(0), record(1), record(2, { process: KILLED })],
+      view: view({ regions: [region(5, [0, 1, 2], { isFullyReplicated: false }), region(6, [0, 1, 2])] }),
+    });
+    const { status } = plan(seen, wanted(), NOW);
+    assert.equal(status.replicas, 2);
+    assert.deepEqual(status.regions, { total: 2, underReplicated: 1, noQuorum: 0 });
+    assert.deepEqual(
+      status.stores?.map(({ state }) => state),
+      ["Up", "Up", "Down"],
+    );
+    assert.equal(conditionOf(seen, "Ready"), "False NotSettled");
+    assert.equal(conditionOf(seen, "Available"), "True AllRegionsServe");
+  });
+
+  it("is not Ready before the first region has its peers", () => {
+    assert.equal(conditionOf(observed({ view: view({ regions: [] }) }), "Ready"), "False NotSettled");
+  });
+
+  it("is Stalled when only a person can help", () => {
+    const desired = wanted({ maxReplacements: 0 });
+    const seen = observed({ stores: [record(0), record(1), record(2, { process: DISK_LOST })] });
+    assert.equal(conditionOf(seen, "Stalled", desired), "True Blocked");
+  });
+
+  it("reports a store that fills its space without calling the cluster unready", () => {
+    const seen = observed({ view: view({ stores: [pdStore(0), pdStore(1), pdStore(2, { usedBytes: 95 })] }) });
+    assert.match(blockedOf(seen, wanted({ storageBytes: 100 })), /demo-store-2: it uses 95 of 100 bytes/);
+    assert.equal(conditionOf(seen, "Ready", wanted({ storageBytes: 100 })), "True Ready");
+  });
+});

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RheaError } from "@rhea/common";
+import { createSourceReader } from "./cluster-source.js";
+import { layoutOf, type Layout } from "./layout.js";
+import { startLocalCluster } from "./local-cluster.js";
+import { lockDataDir, lockHolder } from "./lock.js";
+import { resetLocalCluster } from "./maintenance.js";
+import { HOST, pickPort } from "./ports.js";
+import { describeDifference, storeSettings } from "./process-config.js";
+import { newState, readState, writeState } from "./state-file.js";
+
+const CLUSTER =
+  "apiVersion: rheakv.io/v1alpha1\nkind: RheaCluster\nmetadata: { name: demo }\nspec: { stores: { replicas: 3 } }\n";
+
+function refused(run: () => unknown): RheaError {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(error instanceof RheaError);
+    return error;
+  }
+  throw new assert.AssertionError({ message: "nothing was refused" });
+}
+
+describe("data directory", () => {
+  let folder: string;
+  let layout: Layout;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "rhea-data-"));
+    layout = layoutOf(join(folder, "data"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("is locked by one process, which a second one names", () => {
+    const lock = lockDataDir(layout);
+    const error = refused(() => lockDataDir(layout));
+    assert.equal(error.code, "LOCKED");
+    assert.match(error.message, new RegExp(`is in use by process ${process.pid}`));
+    lock.release();
+    assert.equal(lockHolder(layout), undefined);
+    lockDataDir(layout).release();
+  });
+
+  it("is taken over from a process that is gone, even if its number is used again", () => {
+    mkdirSync(layout.operatorDir, { recursive: true });
+    writeFileSync(layout.lockFile, JSON.stringify({ pid: process.pid, startToken: "before" }));
+    const lock = lockDataDir(layout);
+    assert.equal(lockHolder(layout)?.pid, process.pid);
+    lock.release();
+    assert.deepEqual(readdirSync(layout.operatorDir), []);
+  });
+
+  it("keeps its state and refuses one of a later version", async () => {
+    assert.equal(readState(layout), undefined);
+    const state = newState("demo", { spec: { stores: { replicas: 3 } } });
+    await writeState(layout, state);
+    assert.deepEqual(readState(layout), state);
+    await writeState(layout, { ...state, format: 2 });
+    assert.equal(refused(() => readState(layout)).code, "VERSION_UNSUPPORTED");
+    writeFileSync(layout.stateFile, "{");
+    assert.equal(refused(() => readState(layout)).code, "CORRUPTION");
+  });
+
+  it("is not made for a wrong cluster file", async () => {
+    const file = join(folder, "cluster.yaml");
+    writeFileSync(file, CLUSTER.replace("replicas: 3", "replicas: x"));
+    await assert.rejects(startLocalCluster({ dataDir: layout.root, source: { file } }), (error: RheaError) => {
+      assert.equal(error.code, "INVALID_CONFIG");
+      assert.match(error.message, /cluster\.yaml:4:29: spec\.stores\.replicas is "x"/);
+      return true;
+    });
+    assert.deepEqual(readdirSync(folder), ["cluster.yaml"]);
+  });
+
+  it("belongs to one cluster", async () => {
+    await writeState(layout, newState("other", { spec: { stores: { replicas: 3 } } }));
+    const file = join(folder, "cluster.yaml");
+    writeFileSync(file, CLUSTER);
+    await assert.rejects(startLocalCluster({ dataDir: layout.root, source: { file } }), /belongs to cluster other/);
+  });
+
+  it("is not deleted unless it is a cluster's", async () => {
+    writeFileSync(join(folder, "precious"), "");
+    await assert.rejects(
+      resetLocalCluster(folder, () => undefined),
+      /not a cluster's data directory/,
+    );
+    assert.deepEqual(readdirSync(folder), ["precious"]);
+  });
+});
+
+describe("cluster source", () => {
+  let file: string;
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "rhea-source-"));
+    file = join(folder, "cluster.yaml");
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("reports each change of content once, refused ones too", () => {
+    const reader = createSourceReader({ file });
+    writeFileSync(file, CLUSTER);
+    const first = reader.read(undefined);
+    assert.ok(first.kind === "accepted");
+    assert.equal(reader.read(first.cluster).kind, "unchanged");
+    writeFileSync(file, CLUSTER.replace("replicas: 3", "replicas: 2"));
+    const second = reader.read(first.cluster);
+    assert.ok(second.kind === "refused");
+    assert.match(second.message, /stores\.replicas must be at least regions\.replicas/);
+    assert.equal(reader.read(first.cluster).kind, "unchanged");
+    writeFileSync(file, CLUSTER);
+    assert.equal(reader.read(first.cluster).kind, "accepted");
+  });
+});
+
+describe("ports", () => {
+  it("takes the wanted one where it is free, and another where it is busy or spoken for", async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    try {
+      assert.notEqual(await pickPort([address.port], new Set()), address.port);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+    assert.equal(await pickPort([address.port], new Set()), address.port);
+    assert.notEqual(await pickPort([address.port], new Set([address.port])), address.port);
+  });
+});
+
+describe("settings of a process", () => {
+  const state = newState("demo", { spec: { stores: { replicas: 3 } } });
+  const desired = {
+    logLevel: "info",
+    raft: { tickMs: 100, electionTicks: 8, heartbeatTicks: 2 },
+  } as Parameters<typeof storeSettings>[1];
+
+  it("differ where a user changed them or PD has moved", () => {
+    const started = storeSettings(state, desired);
+    assert.equal(describeDifference(started, storeSettings(state, desired)), undefined);
+    const moved = { ...state, pd: { ...state.pd, port: 7400 } };
+    assert.equal(
+      describeDifference(started, storeSettings(moved, { ...desired, logLevel: "warn" })),
+      "logLevel info -> warn, pd 127.0.0.1:0 -> 127.0.0.1:7400",
+    );
+  });
+
+  it("do not differ by a key that the running process was not told", () => {
+    const { logLevel } = storeSettings(state, desired);
+    assert.equal(describeDifference({ logLevel: logLevel ?? "" }, storeSettings(state, desired)), undefined);
+    assert.equal(describeDifference(undefined, storeSettings(state, desired)), undefined);
+  });
+});

@@ -1,6 +1,6 @@
 /** The store engine's border: what the store process, PD (for its metadata region) and the simulator use. */
 import type { Clock, Disk, Logger, Net, RheaError, Rng, RpcServer, Scheduler } from "@rhea/common";
-import type { CommandInit, CommandResult, ReadInit, ReadResult } from "@rhea/proto";
+import type { CommandInit, CommandResult, ReadInit, ReadResult, StoreInit } from "@rhea/proto";
 import type { HostLimits, LogStats, RaftHost } from "@rhea/raft";
 import type { RegionDescriptor } from "../format/descriptor.js";
 import type { KvEngine } from "../kv/engine.js";
@@ -59,6 +59,8 @@ export interface StoreEngineOptions {
   readonly raft?: Partial<HostLimits>;
   /** `host:port` of a store's raft port. Asked at every (re)connect. */
   resolveStore(storeId: number): string | undefined;
+  /** All stores of the cluster as far as known, for clients that ask this store for routes. Default: none. */
+  readonly storeBook?: () => readonly StoreInit[];
   /** Told when this store's peer of a region becomes leader (in `term`) or ceases to be. */
   readonly onRegionLeadership?: (regionId: number, isLeader: boolean, term: number) => void;
   /** Told after a region was created, split, changed members or leader, or went away: a reason to report to PD. */

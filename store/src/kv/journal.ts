@@ -5,7 +5,9 @@
 import { crc32, toLatin1 } from "@rhea/common";
 
 const MAGIC = 0x4a4b4852;
-const HEADER_BYTES = 16;
+/** Bytes before a frame's payload. */
+export const JOURNAL_HEADER_BYTES = 16;
+const HEADER_BYTES = JOURNAL_HEADER_BYTES;
 const OP_PUT = 1;
 const OP_DELETE = 2;
 
@@ -34,6 +36,12 @@ export function encodeFrame(sequence: number, operations: readonly JournalOperat
   frame.writeUInt32LE(length - HEADER_BYTES, 8);
   frame.writeUInt32LE(crc32(frame.subarray(HEADER_BYTES), crc32(frame.subarray(4, 12))), 12);
   return frame;
+}
+
+/** Length of the frame that begins with `header`, itself included; undefined if it is none. */
+export function frameLength(header: Buffer): number | undefined {
+  if (header.length < HEADER_BYTES || header.readUInt32LE(0) !== MAGIC) return undefined;
+  return HEADER_BYTES + header.readUInt32LE(8);
 }
 
 /** Reads the frame at `offset`; undefined if there is no whole, valid one. */

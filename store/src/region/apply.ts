@@ -1,0 +1,157 @@
+/** Applies committed entries: the only place where a region's replicated state changes by commands. */
+import { RheaError, toLatin1 } from "@rhea/common";
+import { Command, CommandKind, CommandResult, type CommandResultInit } from "@rhea/proto";
+import type { CommittedEntry } from "@rhea/raft";
+import { decodeEntry } from "../format/entry.js";
+import { DATA, namespaceRange } from "../format/keys.js";
+import { decodeEnvelope, encodeEnvelope } from "../format/value-envelope.js";
+import { decide, type View } from "./decide.js";
+import { epochError } from "./epoch-errors.js";
+import { standsAlone } from "./proposals.js";
+import type { Region } from "./region.js";
+import { ProposedEntry, type PendingCommand } from "./reply-sink.js";
+import { applySplit } from "./split.js";
+
+/** One command of an entry, with its caller if that is here. */
+interface Application {
+  readonly command: Command;
+  readonly pending: PendingCommand | undefined;
+}
+
+/** Applies entries in order. A promise stands for an entry that works on the engine itself; later entries wait for it. */
+export function applyEntries(region: Region, entries: readonly CommittedEntry[], from = 0): void | Promise<void> {
+  for (let i = from; i < entries.length; i++) {
+    const entry = entries[i];
+    if (entry === undefined || region.state === "destroyed") break;
+    const done = applyEntry(region, entry);
+    if (done !== undefined) return done.then(() => applyEntries(region, entries, i + 1));
+  }
+}
+
+function applyEntry(region: Region, entry: CommittedEntry): Promise<void> | undefined {
+  if (entry.data.length === 0) {
+    region.advance(entry.index, entry.term);
+    return undefined;
+  }
+  const { epoch, stamp, applications } = readEntry(entry);
+  region.time.advance(stamp);
+  const first = applications[0];
+  if (first !== undefined && standsAlone(first.command)) return applyAlone(region, entry, epoch, first);
+  if (epoch.version !== region.descriptor.epoch.version) {
+    for (const { command, pending } of applications) {
+      pending?.sink.error(pending.id, epochError(region, epoch, [toLatin1(command.key)]));
+    }
+  } else {
+    for (const application of applications) applyUserCommand(region, application);
+  }
+  region.context.onApplied(applications.length);
+  region.advance(entry.index, entry.term);
+  return undefined;
+}
+
+function readEntry(entry: CommittedEntry): {
+  epoch: { version: number; confVer: number };
+  stamp: number;
+  applications: readonly Application[];
+} {
+  const { context } = entry;
+  if (context instanceof ProposedEntry) {
+    const { stamp, version, confVer, pending } = context;
+    return {
+      epoch: { version, confVer },
+      stamp,
+      applications: pending.map((one) => ({ command: one.command, pending: one })),
+    };
+  }
+  const payload = decodeEntry(entry.data, entry.index);
+  return {
+    epoch: { version: payload.version, confVer: payload.confVer },
+    stamp: payload.stamp,
+    applications: payload.commands.map((bytes) => ({ command: Command.decode(bytes), pending: undefined })),
+  };
+}
+
+function applyUserCommand(region: Region, { command, pending }: Application): void {
+  if (answeredFromSession(region, command, pending)) return;
+  const view: View = (key) => {
+    const envelope = region.context.overlay.get(key);
+    return envelope === undefined ? undefined : decodeEnvelope(key, envelope);
+  };
+  const { result, changes } = decide(view, command);
+  if (changes.length > 0) region.revision++;
+  for (const { key, value } of changes) {
+    if (value === undefined) {
+      region.context.overlay.put(key, undefined);
+      region.load.delete(key.length);
+    } else {
+      const envelope = encodeEnvelope(key, value, region.revision);
+      region.context.overlay.put(key, envelope);
+      region.load.put(key.length + envelope.length);
+    }
+  }
+  finish(region, command, pending, result);
+}
+
+/** Answers a retry with the first attempt's result. */
+function answeredFromSession(region: Region, command: Command, pending: PendingCommand | undefined): boolean {
+  if (command.clientId.length === 0) return false;
+  const known = region.sessions.lookup(command);
+  if (known.kind === "new") return false;
+  if (known.kind === "duplicate") pending?.sink.command(pending.id, known.result);
+  else pending?.sink.error(pending.id, sessionExpired(region, command));
+  return true;
+}
+
+/** Encodes, remembers and answers a command's result. */
+function finish(
+  region: Region,
+  command: Command,
+  pending: PendingCommand | undefined,
+  result: CommandResultInit,
+): void {
+  const bytes = CommandResult.encode({ ...result, revision: region.revision }).finish();
+  if (command.clientId.length > 0) region.sessions.record(command, bytes);
+  pending?.sink.command(pending.id, bytes);
+}
+
+function sessionExpired(region: Region, command: Command): RheaError {
+  return new RheaError(
+    "SESSION_EXPIRED",
+    `region ${region.regionId}: command ${command.seq} is older than what is remembered of its client; its outcome is unknown`,
+    { details: { regionId: region.regionId, maybeApplied: true } },
+  );
+}
+
+async function applyAlone(
+  region: Region,
+  entry: CommittedEntry,
+  epoch: { version: number; confVer: number },
+  application: Application,
+): Promise<void> {
+  const { command, pending } = application;
+  const isSplit = command.kind === CommandKind.CMD_SPLIT;
+  const present = region.descriptor.epoch;
+  const isCurrent = epoch.version === present.version && (!isSplit || epoch.confVer === present.confVer);
+  region.context.onApplied(1);
+  if (!isCurrent) {
+    pending?.sink.error(pending.id, epochError(region, epoch, [toLatin1(command.key)]));
+    region.advance(entry.index, entry.term);
+    return;
+  }
+  if (answeredFromSession(region, command, pending)) {
+    region.advance(entry.index, entry.term);
+    return;
+  }
+  if (isSplit) {
+    await applySplit(region, entry, command, pending);
+    return;
+  }
+  await region.runExclusive(async () => {
+    const { start, end } = namespaceRange(DATA, toLatin1(command.key), toLatin1(command.endKey));
+    await region.context.kv.clearRange(start, end);
+  });
+  region.revision++;
+  region.load.invalidate();
+  finish(region, command, pending, { applied: true });
+  region.advance(entry.index, entry.term);
+}

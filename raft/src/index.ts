@@ -1,6 +1,11 @@
-/** raft: consensus as a library. The types of the log's and the host's borders. */
+/**
+ * raft: consensus as a library. `openLog` opens a process's write-ahead log, `createRaftHost` runs many groups over it (README.md shows
+ * how they are put together). The pure algorithm is an entry of its own, `@rhea/raft/core`.
+ */
 export type { ConfState, Entry, HardState, PeerId } from "./core/types.js";
-export type { GroupLifecycle, GroupLog, LogOptions, LogRecord, LogStats, PendingInstall, RaftLog } from "./log/api.js";
+export { openLog } from "./log/index.js";
+export type { GroupLifecycle, GroupLog, LogOptions, LogRecord, LogStats, PendingInstall, RaftLog } from "./log/index.js";
+export { createRaftHost } from "./node/index.js";
 export type {
   CommittedConfChange,
   CommittedEntry,
@@ -19,4 +24,4 @@ export type {
   StateMachine,
   Task,
   UnknownPeerMessage,
-} from "./node/api.js";
+} from "./node/index.js";

@@ -62,7 +62,6 @@ class Host implements RaftHost, GroupHost {
   #messagesSent = 0;
   #messagesReceived = 0;
   #readRounds = 0;
-  #applyingSnapshots = 0;
 
   constructor(options: RaftHostOptions) {
     const { clusterId, storeId, incarnation, bootNonce, featureLevel, log, disk, net, scheduler } = options;
@@ -184,7 +183,11 @@ class Host implements RaftHost, GroupHost {
 
   stats(): HostStats {
     let leaders = 0;
-    for (const group of this.#groups.values()) if (group.knownIsLeader) leaders++;
+    let applyingSnapshots = 0;
+    for (const group of this.#groups.values()) {
+      if (group.knownIsLeader) leaders++;
+      if (group.isInstalling) applyingSnapshots++;
+    }
     return {
       groups: this.#groups.size,
       leaders,
@@ -194,7 +197,7 @@ class Host implements RaftHost, GroupHost {
       readIndexRounds: this.#readRounds,
       sendingSnapshots: this.#sender.count,
       receivingSnapshots: this.#receiver.count,
-      applyingSnapshots: this.#applyingSnapshots,
+      applyingSnapshots,
     };
   }
 
@@ -268,10 +271,6 @@ class Host implements RaftHost, GroupHost {
     this.#readRounds++;
   }
 
-  countInstalls(change: 1 | -1): void {
-    this.#applyingSnapshots += change;
-  }
-
   // --- the turn ---
 
   #schedule(): void {
@@ -332,21 +331,31 @@ class Host implements RaftHost, GroupHost {
 
   // --- receiving ---
 
-  #onBatch(fromStore: number, { heartbeat, acks, messages }: RaftBatch): void {
+  #onBatch(fromStore: number, batch: RaftBatch): void {
     this.#guard(() => {
       this.nowMs = this.options.clock.monotonicMs();
-      for (const item of heartbeat?.items ?? []) {
-        const group = this.#groupFor(fromStore, item);
-        group?.receiveHeartbeat(fromStore, heartbeatFromWire(item), item.truncatedIndex);
-      }
-      for (const item of acks) this.#groups.get(item.groupId)?.receive(fromStore, ackFromWire(item));
-      for (const wire of messages) {
-        this.#messagesReceived++;
-        const group = this.#groupFor(fromStore, wire);
-        const message = group === undefined ? undefined : messageFromWire(wire);
-        if (message !== undefined && message.type !== "snap") group?.receive(fromStore, message);
+      try {
+        this.#takeBatch(fromStore, batch);
+      } catch (error) {
+        // The core refuses numbers that are none before it changes anything: a malformed message is its sender's bug.
+        if (!(error instanceof RangeError)) throw error;
+        this.#logger.log("error", "dropped a malformed message", { fromStore, why: error.message });
       }
     });
+  }
+
+  #takeBatch(fromStore: number, { heartbeat, acks, messages }: RaftBatch): void {
+    for (const item of heartbeat?.items ?? []) {
+      const group = this.#groupFor(fromStore, item);
+      group?.receiveHeartbeat(fromStore, heartbeatFromWire(item), item.truncatedIndex);
+    }
+    for (const item of acks) this.#groups.get(item.groupId)?.receive(fromStore, ackFromWire(item));
+    for (const wire of messages) {
+      this.#messagesReceived++;
+      const group = this.#groupFor(fromStore, wire);
+      const message = group === undefined ? undefined : messageFromWire(wire);
+      if (message !== undefined && message.type !== "snap") group?.receive(fromStore, message);
+    }
   }
 
   /** The group a message is for; one that is not here may be created by the embedder. */
@@ -518,9 +527,7 @@ class Host implements RaftHost, GroupHost {
     try {
       run();
     } catch (error) {
-      // The core refuses numbers that are none before it changes anything: a malformed message is its sender's bug.
-      if (error instanceof RangeError) this.#logger.log("error", "dropped a malformed message", { why: error.message });
-      else this.#fatal(RheaError.from(error));
+      this.#fatal(RheaError.from(error));
     }
   }
 

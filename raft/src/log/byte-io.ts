@@ -43,15 +43,18 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.skip(1), value);
+    const at = this.skip(1);
+    this.#view.setUint8(at, value);
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.skip(2), value, true);
+    const at = this.skip(2);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.skip(4), value, true);
+    const at = this.skip(4);
+    this.#view.setUint32(at, value, true);
   }
 
   u48(value: number): void {

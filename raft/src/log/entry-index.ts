@@ -85,7 +85,7 @@ export class EntryIndex {
     this.#count -= drop;
     this.#head = this.#count === 0 ? 0 : this.#head + drop;
     this.#first = Math.max(this.#first, index + 1);
-    if (this.#count * 4 < this.#terms.length) this.#resize();
+    this.#shrink();
   }
 
   /** Drops everything; the window begins at `first` from now on. */
@@ -93,7 +93,7 @@ export class EntryIndex {
     this.dropFrom(this.#first);
     this.#first = first;
     this.#head = 0;
-    this.#resize();
+    this.#shrink();
   }
 
   #slot(index: number): number {
@@ -126,18 +126,18 @@ export class EntryIndex {
     }
   }
 
+  /** Moves the window to the front, into larger arrays if it fills more than half: so copying stays constant per push. */
   #makeRoom(): void {
-    this.#resize();
-    if (this.#count < this.#terms.length) return;
-    this.#reallocate(Math.max(INITIAL_CAPACITY, this.#terms.length * 2));
+    const capacity = this.#terms.length;
+    this.#reallocate(this.#count * 2 > capacity ? capacity * 2 : Math.max(capacity, INITIAL_CAPACITY));
   }
 
-  /** Moves the window to the front of arrays that fit it, at most four times too large. */
-  #resize(): void {
+  /** Gives memory back when the window fills less than a quarter. */
+  #shrink(): void {
     let capacity = this.#terms.length;
     while (capacity > INITIAL_CAPACITY && this.#count * 4 < capacity) capacity = Math.ceil(capacity / 2);
-    if (this.#count === 0 && capacity <= INITIAL_CAPACITY) capacity = 0;
-    if (capacity !== this.#terms.length || this.#head > 0) this.#reallocate(capacity);
+    if (this.#count === 0) capacity = 0;
+    if (capacity !== this.#terms.length) this.#reallocate(capacity);
   }
 
   #reallocate(capacity: number): void {

@@ -1,10 +1,13 @@
-import { invariant } from "@rhea/common";
+import { invariant, InvariantError } from "@rhea/common";
 import type { Entry } from "../core/types.js";
 import type { LogRecord } from "./api.js";
 import { MISSING } from "./entry-index.js";
 import { GroupState, type GroupContext } from "./group-state.js";
 import type { StateRecord } from "./record-codec.js";
 import type { GroupSummary } from "./segment-head.js";
+
+/** Ids and terms are stored in 48 bits. */
+const MAX_U48 = 2 ** 48 - 1;
 
 const ZERO_HARD_STATE = { term: 0, vote: 0, commit: 0 };
 
@@ -113,8 +116,13 @@ function destroy(group: GroupState, record: Extract<LogRecord, { kind: "destroye
 export function checkRecord(group: GroupState | undefined, record: LogRecord): void {
   const state = group?.lifecycle.state ?? "absent";
   const name = `log record ${record.kind} of group ${record.groupId}`;
-  invariant(Number.isSafeInteger(record.groupId) && record.groupId >= 1, `${name}: the group id must be 1 or more`);
-  if (record.kind === "destroyed" || record.kind === "condemned") return;
+  invariant(Number.isSafeInteger(record.groupId), `${name}: the group id must be a whole number`);
+  invariant(record.groupId >= 1 && record.groupId <= MAX_U48, `${name}: the group id must be in 1..${MAX_U48}`);
+  if (record.kind === "destroyed") return;
+  if (record.kind === "condemned") {
+    invariant(state !== "destroyed", `${name}: the group is destroyed already`);
+    return;
+  }
   if (record.kind === "created") {
     const newest = group?.lifecycle.peerId ?? 0;
     const isFree = state === "absent" || (state === "destroyed" && record.peerId > newest);
@@ -137,8 +145,11 @@ function checkEntries(group: GroupState, entries: readonly Entry[], name: string
   const { truncatedIndex, lastIndex } = group;
   const follows = first.index > truncatedIndex && first.index <= lastIndex + 1;
   invariant(follows, `${name}: first index ${first.index} does not fit (${truncatedIndex}, ${lastIndex + 1}]`);
-  for (let i = 1; i < entries.length; i++) {
-    const index = entries[i]?.index;
-    invariant(index === first.index + i, `${name}: index ${String(index)} where ${first.index + i} was due`);
+  let due = first.index;
+  for (const { index, term } of entries) {
+    // The messages are built only on failure: this runs for every entry.
+    if (index !== due) throw new InvariantError(`${name}: index ${index} where ${due} was due`);
+    if (term > MAX_U48) throw new InvariantError(`${name}: term ${term} is over ${MAX_U48}`);
+    due++;
   }
 }

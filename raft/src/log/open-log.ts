@@ -40,19 +40,7 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
   try {
     await disk.mkdir(directory);
     const recovered = await recover({ disk, directory, logger, segments, table });
-    const logId = recovered.logId ?? newLogId(directory, clock.wallMs());
-    const planSegment = (firstFrame: number): { segment: Segment; head: Buffer } => {
-      const sequence = (segments.all().at(-1)?.sequence ?? recovered.nextSegment - 1) + 1;
-      const head = encodeSegmentHead({
-        sequence,
-        firstFrame,
-        logId,
-        incarnation: options.incarnation ?? 0,
-        groups: summaries(table),
-      });
-      const place = { sequence, path: segmentPath(directory, sequence), salt: segmentSalt(logId, sequence) };
-      return { segment: segments.add({ ...place, file: undefined, headBytes: head.length, bytes: head.length }), head };
-    };
+    const planSegment = segmentPlanner(options, recovered, segments, table);
     const { segment, head } = planSegment(recovered.nextFrame);
     segment.file = await createSegmentFile(disk, directory, segment.path, head, skipSync);
     pipeline = new FramePipeline({
@@ -82,6 +70,24 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
     if (cause instanceof RheaError) throw cause;
     throw new RheaError("DISK_FAILED", `${directory}: opening the log failed: check the disk`, { cause });
   }
+}
+
+/** Returns what begins segment after segment: their heads tell the state at the time of the call. */
+function segmentPlanner(
+  { directory, clock, incarnation = 0 }: LogOptions,
+  recovered: Recovered,
+  segments: SegmentSet,
+  table: GroupTable,
+): (firstFrame: number) => { segment: Segment; head: Buffer } {
+  const logId = recovered.logId ?? newLogId(directory, clock.wallMs());
+  let sequence = recovered.nextSegment;
+  return (firstFrame) => {
+    const framesOf = firstFrame === recovered.nextFrame ? recovered.newestIncarnation : incarnation;
+    const head = encodeSegmentHead({ sequence, firstFrame, logId, incarnation, framesOf, groups: summaries(table) });
+    const place = { sequence, path: segmentPath(directory, sequence), salt: segmentSalt(logId, sequence) };
+    sequence++;
+    return { segment: segments.add({ ...place, file: undefined, headBytes: head.length, bytes: head.length }), head };
+  };
 }
 
 function* summaries(table: GroupTable): Generator<GroupSummary> {

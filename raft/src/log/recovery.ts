@@ -12,7 +12,7 @@ import {
   type LogId,
   type SegmentHead,
 } from "./segment-head.js";
-import type { SegmentSet } from "./segment-set.js";
+import type { Segment, SegmentSet } from "./segment-set.js";
 
 /** What recovery fills and reads. */
 export interface RecoveryOptions {
@@ -49,82 +49,99 @@ type GoodSegment = LoadedSegment & { readonly reading: { readonly head: SegmentH
  * @throws RheaError CORRUPTION (file and offset) when damage cannot be confined to groups; VERSION_UNSUPPORTED; DISK_FAILED when a file cannot be read.
  */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
-  const { disk, directory, logger, segments, table } = options;
-  const sequences = await listSegments(disk, directory);
-  checkNoGap(directory, sequences);
-  let loaded = await loadFirst(options, sequences);
-  if (loaded === undefined) {
+  const sequences = await listSegments(options.disk, options.directory);
+  checkNoGap(options.directory, sequences);
+  const opened: DiskFile[] = [];
+  try {
+    return await recoverSegments(options, sequences, opened);
+  } catch (error) {
+    for (const file of opened) await file.close();
+    throw error;
+  }
+}
+
+async function recoverSegments(
+  options: RecoveryOptions,
+  sequences: readonly number[],
+  opened: DiskFile[],
+): Promise<Recovered> {
+  const { segments, table, logger } = options;
+  let segment = await loadNext(options, sequences[0], sequences, opened);
+  if (segment === undefined) {
     return { logId: undefined, nextFrame: 1, nextSegment: 1, wasClosedCleanly: true, newestIncarnation: 0 };
   }
-  const { logId, firstFrame } = loaded.reading.head;
+  const { logId, firstFrame } = segment.reading.head;
   const replay = new Replay(table, logger, firstFrame);
   let newestIncarnation = 0;
-  let nextSegment = loaded.sequence + 1;
-  for (let isOldest = true; loaded !== undefined; isOldest = false) {
-    const segment: GoodSegment = loaded;
-    const { head, bytes: headBytes } = segment.reading;
-    nextSegment = segment.sequence + 1;
-    const hasSuccessor = sequences.includes(nextSegment);
-    const next: GoodSegment | undefined = hasSuccessor ? await loadNext(options, nextSegment, sequences) : undefined;
-    const { sequence, path, file, bytes } = segment;
+  let nextSegment = segment.sequence + 1;
+  for (let isOldest = true; segment !== undefined; isOldest = false) {
+    const { sequence, path, file, bytes, reading }: GoodSegment = segment;
     checkHead(segment, logId, replay.nextFrame);
     const salt = segmentSalt(logId, sequence);
-    const counted = segments.add({ sequence, path, salt, file, headBytes, bytes: bytes.length });
-    replay.head(head.groups, path, isOldest);
-    const cut = replay.frames({
-      sequence,
-      path,
-      salt,
-      headBytes,
-      bytes,
-      mayBeTorn: !hasSuccessor,
-      nextFirstFrame: next?.reading.head.firstFrame,
-    });
-    if (cut !== undefined) {
-      const copy = await keepCut(disk, directory, sequence, cut, bytes.subarray(cut));
-      await file.truncate(cut);
-      await file.datasync();
-      counted.bytes = cut;
-      logger.log(
-        "warn",
-        `${path}: cut at offset ${cut}, ${bytes.length - cut} bytes of unfinished writes are kept in ${copy}`,
-      );
-    }
-    if (replay.nextFrame > head.firstFrame) newestIncarnation = Math.max(newestIncarnation, head.incarnation);
-    loaded = next;
+    const counted = segments.add({ sequence, path, salt, file, headBytes: reading.bytes, bytes: bytes.length });
+    nextSegment = sequence + 1;
+    // The next one's head is needed first: it tells with which frame this one ends.
+    const hasSuccessor = sequences.includes(nextSegment);
+    segment = hasSuccessor ? await loadNext(options, nextSegment, sequences, opened) : undefined;
+    replay.head(reading.head.groups, path, isOldest);
+    const nextFirstFrame = segment?.reading.head.firstFrame;
+    const ends = { mayBeTorn: !hasSuccessor, nextFirstFrame };
+    const cut = replay.frames({ sequence, path, salt, headBytes: reading.bytes, bytes, ...ends });
+    if (cut !== undefined) await cutSegment(options, counted, bytes, cut);
+    // What was only written when the process died counts from now on, so it must not vanish any more.
+    if (segment === undefined) await file.datasync();
+    const { incarnation, framesOf } = reading.head;
+    const hasFrames = replay.nextFrame > reading.head.firstFrame;
+    newestIncarnation = Math.max(newestIncarnation, framesOf, hasFrames ? incarnation : 0);
   }
   replay.finish();
   return { logId, nextFrame: replay.nextFrame, nextSegment, wasClosedCleanly: replay.endsClean, newestIncarnation };
 }
 
-async function loadFirst(options: RecoveryOptions, sequences: readonly number[]): Promise<GoodSegment | undefined> {
-  const first = sequences[0];
-  return first === undefined ? undefined : loadNext(options, first, sequences);
+async function cutSegment(
+  { disk, directory, logger }: RecoveryOptions,
+  segment: Segment,
+  bytes: Buffer,
+  offset: number,
+): Promise<void> {
+  const copy = await keepCut(disk, directory, segment.sequence, offset, bytes.subarray(offset));
+  await segment.file?.truncate(offset);
+  segment.bytes = offset;
+  logger.log(
+    "warn",
+    `${segment.path}: cut at offset ${offset}, ${bytes.length - offset} bytes of unfinished writes are kept in ${copy}`,
+  );
 }
 
 /** Loads a segment with a good head; a torn one at the end is set aside, and undefined returned. */
 async function loadNext(
   options: RecoveryOptions,
-  sequence: number,
+  sequence: number | undefined,
   sequences: readonly number[],
+  opened: DiskFile[],
 ): Promise<GoodSegment | undefined> {
-  const loaded = await load(options, sequence);
+  if (sequence === undefined) return undefined;
+  const loaded = await load(options, sequence, opened);
   const { reading, path } = loaded;
   if (reading.state === "good") return { ...loaded, reading };
   const isNewest = sequence === sequences.at(-1);
   const hasPredecessor = sequence === 1 || sequence !== sequences[0];
   if (!isNewest || !hasPredecessor || !isHeadOnly(loaded)) {
-    await loaded.file.close();
     throw refuseLog(path, 0, "the head of the segment is damaged");
   }
   await setAside(options, loaded);
   return undefined;
 }
 
-async function load({ disk, directory }: RecoveryOptions, sequence: number): Promise<LoadedSegment> {
+async function load(
+  { disk, directory }: RecoveryOptions,
+  sequence: number,
+  opened: DiskFile[],
+): Promise<LoadedSegment> {
   const path = segmentPath(directory, sequence);
   try {
     const file = await disk.open(path, { create: false });
+    opened.push(file);
     const bytes = await file.read(0, await file.size());
     return { sequence, path, file, bytes, reading: readSegmentHead(bytes, path) };
   } catch (cause) {

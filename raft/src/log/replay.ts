@@ -81,7 +81,10 @@ export class Replay {
       const later = findFrameHeaders(bytes, offset + 1, salt).filter((frame) => frame.sequence > this.nextFrame);
       const place: BadPlace = { segment: bytes, salt, path, offset, sequence: this.nextFrame, later };
       const isAfterClose = this.endsClean && this.nextFrame > firstFrame;
-      if (segment.mayBeTorn && !isAfterClose && isTorn(place)) return offset;
+      if (segment.mayBeTorn && !isAfterClose && isTorn(place)) {
+        this.endsClean = false;
+        return offset;
+      }
       offset = this.#passDamage(segment, place);
     }
     return undefined;
@@ -145,17 +148,16 @@ export class Replay {
       else this.#applyRewritten(segment, offset, length, group);
       return length;
     }
-    const { record, condemnedPeer } = decodeState(segment.bytes, offset, header);
-    const isCondemned = group?.lifecycle.state === "condemned";
-    if (isCondemned && record.kind !== "destroyed") return length;
     try {
+      const { record, condemnedPeer } = decodeState(segment.bytes, offset, header);
+      if (group?.lifecycle.state === "condemned" && record.kind !== "destroyed") return length;
       checkRecord(group, record);
+      this.#table.apply(record, condemnedPeer);
     } catch (error) {
-      if (!(error instanceof InvariantError)) throw error;
+      // RangeError: the body is shorter than its kind needs.
+      if (!(error instanceof InvariantError || error instanceof RangeError)) throw error;
       this.#condemn(groupId, `${segment.path} offset ${offset}: ${error.message}`);
-      return length;
     }
-    this.#table.apply(record, condemnedPeer);
     return length;
   }
 
@@ -188,7 +190,8 @@ export class Replay {
     const group = this.#table.get(groupId);
     if (lifecycle.state !== "live") {
       // The head was written when more was readable: a tombstone or a condemnation in it stands.
-      if (group?.lifecycle.state !== lifecycle.state) this.#table.restore(summary);
+      const isSame = group?.lifecycle.state === lifecycle.state && group.lifecycle.peerId === lifecycle.peerId;
+      if (!isSame) this.#table.restore(summary);
       return;
     }
     if (group?.lifecycle.state === "condemned") {

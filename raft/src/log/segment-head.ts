@@ -6,7 +6,7 @@ import { FORMAT_VERSION } from "./frame-codec.js";
 import { decodeHardState, decodeInstall, encodeHardState, encodeInstall } from "./record-codec.js";
 
 /** Bytes of a head before its table. */
-export const HEAD_BYTES = 56;
+export const HEAD_BYTES = 64;
 
 const MAGIC = 0x47534852;
 const STATE_LIVE = 1;
@@ -38,6 +38,8 @@ export interface SegmentHead {
   readonly logId: LogId;
   /** Incarnation of the process that began it; 0 if it was not told. */
   readonly incarnation: number;
+  /** Highest incarnation that wrote a frame of an earlier segment; 0 if none did. */
+  readonly framesOf: number;
   readonly groups: readonly GroupSummary[];
 }
 
@@ -56,6 +58,7 @@ export function encodeSegmentHead(head: {
   readonly firstFrame: number;
   readonly logId: LogId;
   readonly incarnation: number;
+  readonly framesOf: number;
   readonly groups: Iterable<GroupSummary>;
 }): Buffer {
   const out = new ByteWriter(4096);
@@ -73,10 +76,11 @@ export function encodeSegmentHead(head: {
   out.setU32(24, head.logId.a);
   out.setU32(28, head.logId.b);
   out.setU64(32, head.incarnation);
-  out.setU32(40, groups);
-  out.setU32(44, out.length - HEAD_BYTES);
-  out.setU32(48, crc32(out.slice(HEAD_BYTES), segmentSalt(head.logId, head.sequence)));
-  out.setU32(52, crc32(out.slice(0, 52)));
+  out.setU64(40, head.framesOf);
+  out.setU32(48, groups);
+  out.setU32(52, out.length - HEAD_BYTES);
+  out.setU32(56, crc32(out.slice(HEAD_BYTES), segmentSalt(head.logId, head.sequence)));
+  out.setU32(60, crc32(out.slice(0, 60)));
   return out.slice();
 }
 
@@ -101,6 +105,7 @@ export function readSegmentHead(segment: Buffer, path: string): HeadReading {
   const firstFrame = fixed.u64();
   const logId = { a: fixed.u32(), b: fixed.u32() };
   const incarnation = fixed.u64();
+  const framesOf = fixed.u64();
   const count = fixed.u32();
   const tableBytes = fixed.u32();
   const tableCrc = fixed.u32();
@@ -113,7 +118,7 @@ export function readSegmentHead(segment: Buffer, path: string): HeadReading {
   }
   const table = new ByteReader(segment, HEAD_BYTES, bytes);
   const groups = Array.from({ length: count }, () => decodeGroup(table));
-  return { state: "good", head: { sequence, firstFrame, logId, incarnation, groups }, bytes };
+  return { state: "good", head: { sequence, firstFrame, logId, incarnation, framesOf, groups }, bytes };
 }
 
 /** Builds the error for bytes whose CRC is right and whose version is unknown. */

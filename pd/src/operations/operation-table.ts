@@ -42,6 +42,7 @@ export class OperationTable {
   readonly #running = new Map<number, OperationRecord>();
   readonly #finished: OperationView[] = [];
   readonly #countByKind = new Map<OperationKind, number>();
+  readonly #totals = new Map<string, { kind: OperationKind; state: OperationState; count: number }>();
   /** Region and kind -> when it may be tried again. */
   readonly #retries = new Map<string, { atMs: number; failures: number }>();
   #influence: Map<number, Mutable<Influence>> | undefined;
@@ -73,6 +74,11 @@ export class OperationTable {
   /** Finished operations, newest first. */
   finished(): readonly OperationView[] {
     return [...this.#finished].reverse();
+  }
+
+  /** How many operations of each kind ended in each state. */
+  totals(): readonly { readonly kind: OperationKind; readonly state: OperationState; readonly count: number }[] {
+    return [...this.#totals.values()];
   }
 
   /** Running operations of a kind that PD made itself. */
@@ -228,6 +234,9 @@ export class OperationTable {
     this.#running.delete(operation.regionId);
     this.#countKind(operation, -1);
     this.#influence = undefined;
+    const total = this.#totals.get(`${operation.kind}/${state}`) ?? { kind: operation.kind, state, count: 0 };
+    total.count++;
+    this.#totals.set(`${operation.kind}/${state}`, total);
     this.#finished.push(operation);
     if (this.#finished.length > FINISHED_KEPT) this.#finished.shift();
     this.#noteOutcome(operation, nowMs);

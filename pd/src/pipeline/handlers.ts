@@ -9,14 +9,14 @@ export interface HandlerPorts {
   readonly cluster: Cluster;
   readonly operations: OperationTable;
   /** Queues a region to be persisted, and evicted ones to be deleted. */
-  saveRegion(region: RegionDescriptor, evicted: readonly RegionView[]): void;
+  readonly saveRegion: (region: RegionDescriptor, evicted: readonly RegionView[]) => void;
   /** Asks the checkers about a region without an operation. */
-  check(region: RegionView): void;
-  sendStep(storeId: number, step: OperationStepInit): void;
+  readonly check: (region: RegionView) => void;
+  readonly sendStep: (storeId: number, step: OperationStepInit) => void;
   /** Tells a store that its peer is no member any more, with the region as the proof. */
-  sendDestroy(storeId: number, region: RegionDescriptor, peerId: number): void;
+  readonly sendDestroy: (storeId: number, region: RegionDescriptor, peerId: number) => void;
   /** Peers that stores said to hold and that the region, as known then, did not have. Taken out of the record. */
-  takeClaims(region: RegionView): readonly { readonly storeId: number; readonly peerId: number }[];
+  readonly takeClaims: (region: RegionView) => readonly { readonly storeId: number; readonly peerId: number }[];
 }
 
 /** Makes the built-in handlers. */

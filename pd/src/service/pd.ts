@@ -16,8 +16,8 @@ export interface PdOptions {
   readonly clusterId: number;
   readonly memberId: number;
   readonly name: string;
-  /** Where others reach this member. */
-  readonly address: string;
+  /** Where others reach this member; asked whenever it is told. */
+  readonly address: () => string;
   readonly version: string;
   /** The process's settings; what SetClusterConfig persisted lies over them. */
   readonly settings: ClusterSettings;
@@ -42,7 +42,7 @@ export interface Pd {
 }
 
 /** After a failed take-over it is tried again after this long, ms. */
-const RETRY_MS = 500;
+const RETRY_MS = 100;
 
 /** Makes a PD member and begins to follow its metadata region's leadership. */
 export function createPd(options: PdOptions): Pd {
@@ -150,14 +150,14 @@ class PdMember implements Pd {
   }
 
   #clusterInfo(request: ClusterInfoRequest): ClusterInfoResponseInit {
-    const { clusterId, memberId, name, address, version } = this.#options;
+    const { clusterId, memberId, name, version } = this.#options;
     requireCluster(request.header, clusterId, { mayBeAny: true });
     const coordinator = this.#requireLeading();
     return {
       clusterId,
       bootstrapped: coordinator.isBootstrapped,
       featureLevel: coordinator.featureLevel(),
-      members: [{ memberId, name, address, leader: true }],
+      members: [{ memberId, name, address: this.#options.address(), leader: true }],
       config: settingsToProto(coordinator.cluster.settings),
       version,
     };

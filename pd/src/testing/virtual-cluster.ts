@@ -177,7 +177,7 @@ export class VirtualCluster {
 
   #startPd(): Pd {
     return createPd({
-      ...{ clusterId: 1, memberId: 1, name: "pd-1", address: "pd:1", version: "0", settings: this.#settings },
+      ...{ clusterId: 1, memberId: 1, name: "pd-1", address: () => "pd:1", version: "0", settings: this.#settings },
       ...{ metadata: new MemoryMetadata(this.metadata), clock: this.time, scheduler: this.time, logger: silentLogger },
     });
   }

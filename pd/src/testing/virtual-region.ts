@@ -1,7 +1,7 @@
 /** A region's truth in the virtual cluster: what its raft group would have agreed on. Refuses what raft would refuse. */
 import { PeerRole, StepKind, type OperationStep, type RegionStatsInit } from "@rhea/proto";
 import { toLatin1 } from "@rhea/common";
-import { regionToProto, type RegionDescriptor, type RegionPeer } from "../cluster/index.js";
+import { regionToProto, type RegionPeer } from "../cluster/index.js";
 
 /** A region, its leader and how far its peers are. */
 export interface VirtualRegion {
@@ -109,7 +109,7 @@ function split(region: VirtualRegion, step: OperationStep): StepOutcome {
 export function reportOf(region: VirtualRegion, isLive: (storeId: number) => boolean): RegionStatsInit {
   const live = (peer: RegionPeer) => isLive(peer.storeId);
   return {
-    region: regionToProto(region as RegionDescriptor),
+    region: regionToProto(region),
     leader: region.peers.find((peer) => peer.peerId === region.leaderPeerId) ?? null,
     term: region.term,
     downPeers: region.peers.filter((peer) => !live(peer)).map((peer) => ({ peer, downSeconds: 1 })),

@@ -1,0 +1,90 @@
+/** Who this PD member is, in a file of its data directory: made at the first start, checked at every later one. */
+import { readWholeFile, replaceFile, RheaError, type Disk, type Rng } from "@rhea/common";
+
+const FILE = "identity.json";
+const FORMAT = 1;
+
+/** The identity, already advanced for this start. */
+export interface MemberIdentity {
+  readonly clusterId: number;
+  readonly memberId: number;
+  readonly name: string;
+  /** Hexadecimal. */
+  readonly uuid: string;
+  /** Rises by one at every start. */
+  readonly incarnation: number;
+}
+
+interface IdentityFile extends MemberIdentity {
+  readonly format: number;
+}
+
+/**
+ * Reads the identity and makes its next incarnation durable, or makes a new one. `isExpected`: an empty directory is then a lost disk.
+ * Throws DISK_LOST, CLUSTER_MISMATCH (other cluster or member name), VERSION_UNSUPPORTED, CORRUPTION.
+ */
+export async function openMemberIdentity(options: {
+  readonly disk: Disk;
+  readonly rng: Rng;
+  readonly directory: string;
+  readonly clusterId: number;
+  readonly name: string;
+  readonly isExpected: boolean;
+}): Promise<MemberIdentity> {
+  const { disk, rng, directory, clusterId, name } = options;
+  const path = `${directory}/${FILE}`;
+  const known = await readIdentity(disk, path);
+  if (known === undefined && options.isExpected) {
+    throw new RheaError(
+      "DISK_LOST",
+      `PD ${name}: ${directory} has no identity, though initialState is "existing": its disk is lost`,
+    );
+  }
+  if (known !== undefined && (known.clusterId !== clusterId || known.name !== name)) {
+    throw new RheaError(
+      "CLUSTER_MISMATCH",
+      `${path} belongs to PD ${known.name} of cluster ${known.clusterId}, not to PD ${name} of cluster ${clusterId}: use another dataDir`,
+    );
+  }
+  const uuid = known?.uuid ?? rng.bytes(16).toString("hex");
+  const identity: MemberIdentity = {
+    clusterId,
+    memberId: known?.memberId ?? 1,
+    name,
+    uuid,
+    incarnation: (known?.incarnation ?? 0) + 1,
+  };
+  await disk.mkdir(directory);
+  await replaceFile(disk, directory, FILE, Buffer.from(`${JSON.stringify({ format: FORMAT, ...identity })}\n`));
+  return identity;
+}
+
+async function readIdentity(disk: Disk, path: string): Promise<MemberIdentity | undefined> {
+  if ((await disk.stat(path)) === undefined) return undefined;
+  const text = (await readWholeFile(disk, path)).toString();
+  const file = parse(text, path);
+  if (file.format !== FORMAT) {
+    throw new RheaError("VERSION_UNSUPPORTED", `${path} has format ${file.format}, this version reads ${FORMAT}`);
+  }
+  return file;
+}
+
+function parse(text: string, path: string): IdentityFile {
+  try {
+    const file = JSON.parse(text) as Partial<IdentityFile> | null;
+    const { format, clusterId, memberId, name, uuid, incarnation } = file ?? {};
+    if (
+      format !== undefined &&
+      clusterId !== undefined &&
+      memberId !== undefined &&
+      name !== undefined &&
+      uuid !== undefined &&
+      incarnation !== undefined
+    ) {
+      return { format, clusterId, memberId, name, uuid, incarnation };
+    }
+  } catch (cause) {
+    throw new RheaError("CORRUPTION", `${path} is no JSON`, { cause, details: { file: path } });
+  }
+  throw new RheaError("CORRUPTION", `${path} lacks a field`, { details: { file: path } });
+}

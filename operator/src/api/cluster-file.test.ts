@@ -25,7 +25,7 @@ describe("cluster file", () => {
     assert.equal(desired.storeReplicas, 3);
     assert.equal(desired.regionReplicas, 3);
     assert.equal(desired.deadAfterMs, 300_000);
-    assert.equal(desired.operationLimit, 4);
+    assert.equal(desired.operationLimit, 8);
     assert.equal(desired.mode, "Reconcile");
   });
 

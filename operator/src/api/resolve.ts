@@ -42,7 +42,7 @@ export function resolveCluster(cluster: RheaCluster, generation: number): Desire
       electionTicks: config.raft?.electionTicks ?? 8,
       heartbeatTicks: config.raft?.heartbeatTicks ?? 2,
     },
-    operationLimit: config.schedule?.operationLimit ?? 4,
+    operationLimit: config.schedule?.operationLimit ?? 8,
     mode,
     suspend,
   };

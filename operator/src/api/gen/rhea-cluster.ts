@@ -61,7 +61,7 @@ export interface RaftSpec {
 
 /** ScheduleSpec limits what the placement driver does at once. */
 export interface ScheduleSpec {
-  /** Operations of one kind that run at the same time, in drains, balancing and replacement. Default 4 operations. */
+  /** Operations of one kind that run at the same time, in drains, balancing and replacement. Default 8 operations. */
   readonly operationLimit?: number;
 }
 
@@ -453,7 +453,7 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
               "type": "object",
               "properties": {
                 "operationLimit": {
-                  "description": "Operations of one kind that run at the same time, in drains, balancing and replacement. Default 4 operations.",
+                  "description": "Operations of one kind that run at the same time, in drains, balancing and replacement. Default 8 operations.",
                   "type": "integer",
                   "format": "int32",
                   "minimum": 1,

@@ -23,6 +23,7 @@ export function pdConfig(layout: Layout, state: OperatorState, desired: DesiredC
     repair: "operator",
     replicas: desired.regionReplicas,
     region: { maxBytes: desired.regionMaxBytes, maxKeys: desired.regionMaxKeys },
+    schedule: { operationLimit: desired.operationLimit },
   });
 }
 

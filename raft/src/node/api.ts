@@ -240,7 +240,14 @@ export interface RaftHost {
   /** Registers raft and CliService methods on a server that the owner listens with. */
   addServices(server: RpcServer): void;
   start(): void;
-  /** Creates and starts a group; writes its `created` record if the log has none. Usable at once; its first messages leave after the record is durable. `resume` of a pending snapshot install happens first. */
+  /**
+   * Creates and starts a group; writes its `created` record if the log has none. Usable at once; its first messages leave after the
+   * record is durable; an interrupted snapshot install is finished first. `start`: the position after which the log begins. Default: (1, 1)
+   * for a group's first peers (voters are given and the state machine saves snapshots), so that later peers, which begin at (0, 0), get a
+   * snapshot with data and members. Applied index 0 stands for 1 then.
+   * @throws RheaError CORRUPTION for a condemned peer or an applied index that the log does not reach; ALREADY_EXISTS when the group runs
+   * or has another peer here; OPERATION_REFUSED for a peer id at or below a destroyed one.
+   */
   createGroup(options: GroupOptions, start?: { readonly index: number; readonly term: number }): RaftNode;
   group(groupId: number): RaftNode | undefined;
   groups(): Iterable<RaftNode>;

@@ -36,6 +36,17 @@ export function createRaftHost(options: RaftHostOptions): RaftHost {
   return new Host(options);
 }
 
+/**
+ * A group's first peers begin after this position: whoever joins later begins before it, and so gets a snapshot, which tells the
+ * members too. Without snapshots all must begin at the very start.
+ */
+const DEFAULT_START = { index: 1, term: 1 };
+
+function defaultStart({ confState, stateMachine }: GroupOptions): { readonly index: number; readonly term: number } {
+  const isFirst = confState.voters.length > 0 && stateMachine.onSnapshotSave !== undefined;
+  return isFirst ? DEFAULT_START : { index: 0, term: 0 };
+}
+
 class Host implements RaftHost, GroupHost {
   readonly options: RaftHostOptions;
   readonly limits: HostLimits;
@@ -139,12 +150,15 @@ class Host implements RaftHost, GroupHost {
   createGroup(options: GroupOptions, start?: { readonly index: number; readonly term: number }): RaftNode {
     const { groupId, peerId, campaignAtOnce = false } = options;
     if (this.#groups.has(groupId)) throw new RheaError("ALREADY_EXISTS", `group ${groupId} is running here already`);
-    const created = this.#createdRecords(groupId, peerId, start ?? { index: 0, term: 0 });
+    const created = this.#createdRecords(groupId, peerId, start ?? defaultStart(options));
     const durable = created === undefined ? undefined : this.options.log.append(created);
     const log = this.options.log.group(groupId);
     if (log === undefined) throw new InvariantError(`group ${groupId}: the log does not know it after its creation`);
-    this.#checkApplied(log, options);
-    const group = new Group(this, options, log, durable !== undefined);
+    // What was created at the default start has nothing to apply there.
+    const isUntouched = options.applied === 0 && log.truncatedIndex === DEFAULT_START.index;
+    const applied = isUntouched ? DEFAULT_START.index : options.applied;
+    this.#checkApplied(log, groupId, applied);
+    const group = new Group(this, { ...options, applied }, log, durable !== undefined);
     this.#groups.set(groupId, group);
     group.start(campaignAtOnce);
     durable?.then(
@@ -501,7 +515,7 @@ class Host implements RaftHost, GroupHost {
   }
 
   /** A state machine beyond its log, or a log that misses entries, must not take part: it could forget what it acknowledged. */
-  #checkApplied(log: GroupLog, { groupId, applied }: GroupOptions): void {
+  #checkApplied(log: GroupLog, groupId: number, applied: number): void {
     if (log.pendingInstall !== undefined) return;
     const { truncatedIndex, lastIndex } = log;
     if (applied >= truncatedIndex && applied <= lastIndex) return;

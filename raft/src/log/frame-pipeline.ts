@@ -1,4 +1,4 @@
-import { RheaError, type Clock, type Disk } from "@rhea/common";
+import { invariant, InvariantError, RheaError, type Clock, type Disk } from "@rhea/common";
 import { ByteWriter } from "./byte-io.js";
 import { MAX_FRAME_BYTES } from "./frame-codec.js";
 import { Frame } from "./frame.js";
@@ -85,15 +85,26 @@ export class FramePipeline {
     return this.#pending().next().value?.openedAtMs;
   }
 
-  /** Reads bytes of a segment, from the frame that holds them while it is in memory, else from the file. */
+  /** Reads bytes of a segment: from the frames that are still in memory, else from the file; a range may cross from one to the other. */
   readSync(segment: number, offset: number, length: number): Buffer {
+    const end = offset + length;
+    const parts: Buffer[] = [];
+    let at = offset;
     for (const frame of this.#pending()) {
-      const bytes = frame.read(segment, offset, length);
-      if (bytes !== undefined) return bytes;
+      if (frame.segment.sequence !== segment || frame.position <= at || frame.offset >= end) continue;
+      if (frame.offset > at) parts.push(this.#readFile(segment, at, frame.offset - at));
+      at = Math.max(at, frame.offset);
+      const stop = Math.min(end, frame.position);
+      parts.push(frame.read(at, stop - at));
+      at = stop;
     }
+    if (at < end) parts.push(this.#readFile(segment, at, end - at));
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+  }
+
+  #readFile(segment: number, offset: number, length: number): Buffer {
     const { file, path } = this.#options.segments.get(segment);
-    if (file === undefined)
-      throw new RheaError("INTERNAL", `${path} offset ${offset}: read before the segment was made`);
+    if (file === undefined) throw new InvariantError(`${path} offset ${offset}: read before the segment was made`);
     return file.readSync(offset, length);
   }
 
@@ -156,7 +167,7 @@ export class FramePipeline {
     this.#inFlight.push(frame);
     const { file, path } = frame.segment;
     try {
-      if (file === undefined) throw new RheaError("INTERNAL", `${path}: written before the segment was made`);
+      invariant(file !== undefined, `${path}: written before the segment was made`);
       await file.write(frame.offset, [frame.finish(this.durableSequence)]);
       if (!this.#options.skipSync) await this.#sync(() => file.datasync());
     } catch (cause) {

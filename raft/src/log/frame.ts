@@ -82,10 +82,9 @@ export class Frame {
     return this.out.slice();
   }
 
-  /** Copies bytes of the segment that lie in this frame; undefined if they do not. */
-  read(segment: number, offset: number, length: number): Buffer | undefined {
+  /** Copies bytes by their place in the segment; the range lies within the frame. */
+  read(offset: number, length: number): Buffer {
     const start = offset - this.offset;
-    if (this.segment.sequence !== segment || start < 0 || start + length > this.out.length) return undefined;
     return Buffer.from(this.out.slice(start, start + length));
   }
 }

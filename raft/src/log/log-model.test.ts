@@ -13,7 +13,7 @@ const GROUPS = [1, 2, 3, 4];
 /** What to do next; numbers are reduced to what is possible when it is done. */
 interface Step {
   readonly kind:
-    "entries" | "overwrite" | "hardState" | "truncate" | "install" | "destroy" | "wait" | "crash" | "close";
+    "entries" | "overwrite" | "hardState" | "truncate" | "install" | "destroy" | "wait" | "tick" | "crash" | "close";
   readonly groupId: number;
   readonly amount: number;
   readonly bytes: number;
@@ -22,7 +22,10 @@ interface Step {
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.oneof(
     { weight: 10, arbitrary: fc.constantFrom("entries" as const, "truncate" as const) },
-    { weight: 4, arbitrary: fc.constantFrom("overwrite" as const, "hardState" as const, "wait" as const) },
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom("overwrite" as const, "hardState" as const, "wait" as const, "tick" as const),
+    },
     {
       weight: 1,
       arbitrary: fc.constantFrom("install" as const, "destroy" as const, "crash" as const, "close" as const),
@@ -66,7 +69,10 @@ function recordsFor(log: RaftLog, { kind, groupId, amount, bytes }: Step): LogRe
     }
     case "destroy":
       return [{ kind: "destroyed", groupId, peerId: group.lifecycle.peerId, confVer: 1, version: amount }];
-    default:
+    case "wait":
+    case "tick":
+    case "crash":
+    case "close":
       return [];
   }
 }
@@ -95,6 +101,27 @@ class CrashDisk extends TestDisk {
   }
 }
 
+/** One process: its log, every state it went through, and up to which it was told that they are durable. */
+class Life {
+  readonly log: RaftLog;
+  readonly states: string[];
+  acknowledged = 0;
+
+  constructor(log: RaftLog) {
+    this.log = log;
+    this.states = [JSON.stringify(dumpLog(log))];
+  }
+
+  /** Appends records one by one, so that every frame boundary is a state that is known here. */
+  append(records: readonly LogRecord[]): void {
+    for (const record of records) {
+      const done = this.log.append([record]);
+      const position = this.states.push(JSON.stringify(dumpLog(this.log))) - 1;
+      void done.then(() => (this.acknowledged = Math.max(this.acknowledged, position)));
+    }
+  }
+}
+
 describe("the log under random histories", () => {
   it("recovers a state between what was acknowledged and what was appended, after any crash", async () => {
     await fc.assert(
@@ -104,34 +131,31 @@ describe("the log under random histories", () => {
         async (steps, keepRatio) => {
           const options = { segmentBytes: 3000, cacheBytes: 2000 };
           let disk = new CrashDisk();
-          let { log } = await openTestLog(disk, options);
-          // States after each append since the last acknowledged one; a crash must leave one of them.
-          let acknowledged = 0;
-          let states = [JSON.stringify(dumpLog(log))];
+          let life = new Life((await openTestLog(disk, options)).log);
           for (const action of steps) {
-            if (action.kind === "wait") {
-              await log.append([]);
-            } else if (action.kind === "close" || action.kind === "crash") {
-              if (action.kind === "close") await log.close();
-              else disk = disk.afterCrash(keepRatio);
-              ({ log } = await openTestLog(disk, options));
-              assert.equal(log.wasClosedCleanly || action.kind === "crash", true);
-              const found = JSON.stringify(dumpLog(log));
-              const possible = action.kind === "close" ? states.slice(-1) : states.slice(acknowledged);
-              assert.ok(possible.includes(found), `recovered ${found}\nwhich is none of\n${possible.join("\n")}`);
-              states = [found];
-              acknowledged = 0;
-            } else {
-              const records = recordsFor(log, action);
-              // One record per append, so that every frame boundary is a state that is known here.
-              for (const record of records) {
-                const done = log.append([record]);
-                const position = states.push(JSON.stringify(dumpLog(log))) - 1;
-                void done.then(() => (acknowledged = Math.max(acknowledged, position)));
+            switch (action.kind) {
+              case "wait":
+                await life.log.append([]);
+                break;
+              case "tick":
+                for (let i = 0; i < action.amount; i++) await Promise.resolve();
+                break;
+              case "close":
+              case "crash": {
+                if (action.kind === "close") await life.log.close();
+                else disk = disk.afterCrash(keepRatio);
+                const possible = life.states.slice(action.kind === "close" ? -1 : life.acknowledged);
+                life = new Life((await openTestLog(disk, options)).log);
+                if (action.kind === "close") assert.ok(life.log.wasClosedCleanly);
+                const found = life.states[0] ?? "";
+                assert.ok(possible.includes(found), `recovered ${found}\nwhich is none of\n${possible.join("\n")}`);
+                break;
               }
+              default:
+                life.append(recordsFor(life.log, action));
             }
           }
-          await log.close();
+          await life.log.close();
         },
       ),
       { numRuns: 150 },

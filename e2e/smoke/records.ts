@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { RheaClient } from "@rhea/client";
 
 const CHUNK = 100;
+const PACKAGE_QUERY = "dpkg-query";
 
 /** Real records: key to value. */
 export interface Records {
@@ -17,7 +18,7 @@ export interface Records {
 export function readRecords(lockFile: string): Records {
   const format =
     "${Package}\\t${Architecture}\\t${Version}\\t${Section}\\t${Installed-Size}\\t${Depends}\\t${binary:Summary}\\n";
-  const result = spawnSync("dpkg-query", ["--show", `--showformat=${format}`], {
+  const result = spawnSync(PACKAGE_QUERY, ["--show", `--showformat=${format}`], {
     encoding: "utf8",
     maxBuffer: 64 << 20,
   });

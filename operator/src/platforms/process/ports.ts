@@ -11,7 +11,7 @@ const ATTEMPTS = 200;
 export const HOST = "127.0.0.1";
 
 /** Whether a port can be listened on now. */
-export function isFree(port: number): Promise<boolean> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));

@@ -45,6 +45,8 @@ export interface StoreEngineOptions {
   readonly storeId: number;
   /** From the identity file, already advanced for this start. */
   readonly incarnation: number;
+  /** Newest incarnation that the log may have frames of: more means that log and data do not belong together (DISK_LOST). Default: any. */
+  readonly newestLogIncarnation?: number;
   /** Random per start; 16 bytes. */
   readonly bootNonce: Uint8Array;
   /** Open; the caller closes it after the engine. */

@@ -1,5 +1,5 @@
 /** Opens a store engine on a given raft: markers checked, regions loaded, log reconciled, groups started. */
-import { fromLatin1, type RheaError } from "@rhea/common";
+import { RheaError, fromLatin1 } from "@rhea/common";
 import type { LogOptions, RaftHost, RaftHostOptions, RaftLog } from "@rhea/raft";
 import { Overlay } from "../overlay/overlay.js";
 import { openTurnMarkers } from "../overlay/turn-markers.js";
@@ -42,9 +42,19 @@ export async function openEngineWith(options: StoreEngineOptions, raft: RaftCons
     directory: options.logDirectory,
     clock: env.clock,
     logger: env.logger,
+    incarnation: options.incarnation,
     onFailed: fatal,
     ...(options.testMutations?.log === undefined ? {} : { testMutations: options.testMutations.log }),
   });
+  const { newestLogIncarnation } = options;
+  if (newestLogIncarnation !== undefined && log.newestIncarnation > newestLogIncarnation) {
+    await log.close();
+    throw new RheaError(
+      "DISK_LOST",
+      `${options.logDirectory}: the log was written by incarnation ${log.newestIncarnation}, the data know only ${newestLogIncarnation}: ` +
+        "one of them is an older image; replace this store under a new name",
+    );
+  }
   const overlay = new Overlay({ kv, markers, maxBytes: limits.overlayBytes, onFailed: fatal });
   const replies = new TurnQueue(env.scheduler);
   const engine = new StoreEngineCore({ options, limits, log, overlay, counters: createCounters(), replies, fatal });

@@ -85,6 +85,12 @@ export class RegionLoad {
     this.#keys = keys;
   }
 
+  /** Whether anything was read or written since the last {@link RegionLoad.take}. */
+  get hasTraffic(): boolean {
+    return this.#keysRead > 0 || this.#keysWritten > 0;
+  }
+
+  /** Takes the counts and starts over. */
   take(): LoadCounts {
     const counts = {
       bytesRead: this.#bytesRead,

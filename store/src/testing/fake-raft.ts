@@ -96,6 +96,7 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
 
   const log: RaftLog = {
     wasClosedCleanly: false,
+    newestIncarnation: 0,
     groups: () => [...groups.values()].map(logOf),
     group: (groupId) => {
       const group = groups.get(groupId);

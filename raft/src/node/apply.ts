@@ -138,7 +138,8 @@ export class Applier {
   #applyChange(entry: Entry): void {
     const { groupId, stateMachine, members } = this.#target;
     if (this.confState.voters.length === 0) {
-      const why = "its members are unknown here: a group's first peers must be created with a start index, so that others get a snapshot";
+      const why =
+        "its members are unknown here: a group's first peers must be created with a start index, so that others get a snapshot";
       this.#fail(`group ${groupId}: applying the membership change at ${entry.index}`, new RheaError("INTERNAL", why));
       return;
     }

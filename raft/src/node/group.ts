@@ -1,9 +1,26 @@
 /** One group's peer: the core, its log, its state machine, and what users wait for. The host visits it in its turn when it is dirty. */
 import { InvariantError, RheaError, type Logger } from "@rhea/common";
-import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, ProposalDroppedError, raftEventLevel, RawNode, type RaftEvent } from "../core/index.js";
+import {
+  isVoter,
+  LOCAL_APPEND_THREAD,
+  LOCAL_APPLY_THREAD,
+  ProposalDroppedError,
+  raftEventLevel,
+  RawNode,
+  type RaftEvent,
+} from "../core/index.js";
 import type { ConfChangeV2, Entry, HardState, Message, PeerId } from "../core/types.js";
 import type { GroupLog, LogRecord } from "../log/api.js";
-import type { GroupOptions, HostLimits, NodeStatus, PeerInfo, RaftHostOptions, RaftNode, StateMachine, Task } from "./api.js";
+import type {
+  GroupOptions,
+  HostLimits,
+  NodeStatus,
+  PeerInfo,
+  RaftHostOptions,
+  RaftNode,
+  StateMachine,
+  Task,
+} from "./api.js";
 import { Applier, type ApplyTarget, type InstalledSnapshot } from "./apply.js";
 import { encodeChangeContext, MemberList } from "./membership.js";
 import { changeBusy, closing, leadershipLost, noLeader, notLeader, type LeaderHint } from "./node-errors.js";
@@ -183,7 +200,10 @@ export class Group implements RaftNode, ApplyTarget {
     const existing = this.members.get(peer.peerId);
     if (existing !== undefined && existing.storeId !== peer.storeId) {
       const stores = `on store ${existing.storeId}, not ${peer.storeId}`;
-      throw new RheaError("OPERATION_REFUSED", `group ${this.groupId}: peer ${peer.peerId} is ${stores}: use a new peer id`);
+      throw new RheaError(
+        "OPERATION_REFUSED",
+        `group ${this.groupId}: peer ${peer.peerId} is ${stores}: use a new peer id`,
+      );
     }
     if (existing?.role === peer.role) return;
     if (existing?.role === "voter") {
@@ -192,7 +212,11 @@ export class Group implements RaftNode, ApplyTarget {
     }
     const type = peer.role === "voter" ? "addNode" : "addLearnerNode";
     const context = encodeChangeContext([peer]);
-    await this.#proposeChange(raw, { transition: "auto", changes: [{ type, nodeId: peer.peerId }], context }, "addPeer");
+    await this.#proposeChange(
+      raw,
+      { transition: "auto", changes: [{ type, nodeId: peer.peerId }], context },
+      "addPeer",
+    );
   }
 
   async removePeer(peerId: PeerId): Promise<void> {
@@ -201,7 +225,10 @@ export class Group implements RaftNode, ApplyTarget {
     if (existing === undefined) return;
     const voters = this.members.all.filter(({ role }) => role === "voter");
     if (existing.role === "voter" && voters.length === 1) {
-      throw new RheaError("OPERATION_REFUSED", `group ${this.groupId}: peer ${peerId} is its only voter: add another first`);
+      throw new RheaError(
+        "OPERATION_REFUSED",
+        `group ${this.groupId}: peer ${peerId} is its only voter: add another first`,
+      );
     }
     const changes = [{ type: "removeNode", nodeId: peerId }] as const;
     const context = encodeChangeContext([existing]);
@@ -735,7 +762,12 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   #onEvent(event: RaftEvent): void {
-    const level = event.kind === "becameLeader" ? "info" : raftEventLevel(event.kind) === "info" ? "debug" : raftEventLevel(event.kind);
+    const level =
+      event.kind === "becameLeader"
+        ? "info"
+        : raftEventLevel(event.kind) === "info"
+          ? "debug"
+          : raftEventLevel(event.kind);
     if (this.#logger.isEnabled(level)) this.#logger.log(level, event.kind, { groupId: this.groupId, ...event });
   }
 }

@@ -4,7 +4,10 @@ import { settle } from "./test-settle.js";
 import { TestWorld, type TestStore } from "./test-store.js";
 
 /** Whether an error has this code. */
-const code = (expected: string) => (error: RheaError): boolean => error.code === expected;
+const code =
+  (expected: string) =>
+  (error: RheaError): boolean =>
+    error.code === expected;
 
 describe("raft host: proposals, failures and restarts", () => {
   let world: TestWorld;
@@ -170,9 +173,12 @@ describe("raft host: proposals, failures and restarts", () => {
     const leader = world.leader() as TestStore;
     const [target] = others(leader) as [TestStore];
     let done = false;
-    void leader.node().transferLeadershipTo(10 + target.storeId).then(() => {
-      done = true;
-    });
+    void leader
+      .node()
+      .transferLeadershipTo(10 + target.storeId)
+      .then(() => {
+        done = true;
+      });
     await world.time.until("transferred", () => done);
     equal(world.leader(), target);
     await world.write("two");
@@ -184,9 +190,12 @@ describe("raft host: proposals, failures and restarts", () => {
     const [target] = others(leader) as [TestStore];
     target.kill();
     let failure: RheaError | undefined;
-    leader.node().transferLeadershipTo(10 + target.storeId).catch((error: unknown) => {
-      failure = error as RheaError;
-    });
+    leader
+      .node()
+      .transferLeadershipTo(10 + target.storeId)
+      .catch((error: unknown) => {
+        failure = error as RheaError;
+      });
     await world.time.until("failed", () => failure !== undefined);
     equal(failure?.code, "TRANSFER_FAILED");
     await world.write("two");
@@ -195,14 +204,22 @@ describe("raft host: proposals, failures and restarts", () => {
   it("hands all leaderships over before a store stops", async () => {
     const groups = [21, 22, 23, 24];
     for (const groupId of groups) {
-      const peers = world.stores.map(({ storeId }) => ({ peerId: groupId * 10 + storeId, storeId, role: "voter" as const }));
+      const peers = world.stores.map(({ storeId }) => ({
+        peerId: groupId * 10 + storeId,
+        storeId,
+        role: "voter" as const,
+      }));
       for (const store of world.stores) store.addGroup(groupId, groupId * 10 + store.storeId, peers);
     }
     const first = world.store(1);
     for (const groupId of groups) await world.write("x", world.stores, groupId);
     for (const groupId of groups) {
       const leader = world.leader(groupId) as TestStore;
-      if (leader !== first) leader.node(groupId).transferLeadershipTo(groupId * 10 + 1).catch(() => undefined);
+      if (leader !== first)
+        leader
+          .node(groupId)
+          .transferLeadershipTo(groupId * 10 + 1)
+          .catch(() => undefined);
     }
     await world.time.until("the first store leads", () => first.host.stats().leaders >= groups.length);
     let done = false;
@@ -254,7 +271,10 @@ describe("raft host: proposals, failures and restarts", () => {
     }
     await world.time.until("a leader", () => world.store(1).node(9).isLeader);
     ok(world.store(1).node(9).term > 5);
-    world.store(1).node(9).apply({ data: Buffer.from("x") });
+    world
+      .store(1)
+      .node(9)
+      .apply({ data: Buffer.from("x") });
     await world.time.until("applied", () => applied.length > 0);
     deepEqual(applied, [7]);
   });

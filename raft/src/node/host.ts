@@ -192,7 +192,13 @@ class Host implements RaftHost, GroupHost {
 
   transferAllLeaders(timeoutMs: number): Promise<void> {
     const { clock, scheduler } = this.options;
-    return handOverLeaders({ clock, scheduler, timeoutMs, stepMs: this.limits.tickMs, nodes: () => this.#groups.values() });
+    return handOverLeaders({
+      clock,
+      scheduler,
+      timeoutMs,
+      stepMs: this.limits.tickMs,
+      nodes: () => this.#groups.values(),
+    });
   }
 
   stats(): HostStats {
@@ -242,13 +248,22 @@ class Host implements RaftHost, GroupHost {
     const { from: fromPeer, to: toPeer, term } = message;
     const description = group.isInitial(message) ? this.#describe(groupId) : undefined;
     if (message.type === "heartbeat") {
-      const item = { groupId, fromPeer, toPeer, term, commit: message.commit, readSeq: readSequenceOf(message), truncatedIndex: group.truncatedIndex };
+      const item = {
+        groupId,
+        fromPeer,
+        toPeer,
+        term,
+        commit: message.commit,
+        readSeq: readSequenceOf(message),
+        truncatedIndex: group.truncatedIndex,
+      };
       link.outbox.addHeartbeat(description === undefined ? item : { ...item, ...description, initial: true });
     } else if (message.type === "heartbeatResp") {
       link.outbox.addAck({ groupId, fromPeer, toPeer, term, readSeq: readSequenceOf(message) });
     } else {
       const wire = messageToWire(groupId, message, description);
-      if (wire === undefined) throw new InvariantError(`group ${groupId}: ${message.type} is addressed to peer ${toPeer}`);
+      if (wire === undefined)
+        throw new InvariantError(`group ${groupId}: ${message.type} is addressed to peer ${toPeer}`);
       if (!link.outbox.addMessage(wire, payloadBytes(message))) group.onUnreachable(toPeer);
     }
   }
@@ -336,7 +351,8 @@ class Host implements RaftHost, GroupHost {
     const { tickMs, electionTicks } = this.limits;
     const wasStalled = this.isDiskStalled;
     this.isDiskStalled = this.options.log.stats().oldestPendingMs > electionTicks * tickMs;
-    if (this.isDiskStalled && !wasStalled) this.#logger.log("warn", "the log does not answer: heartbeats are held back");
+    if (this.isDiskStalled && !wasStalled)
+      this.#logger.log("warn", "the log does not answer: heartbeats are held back");
     for (const group of this.#groups.values()) group.passTick();
     if (this.tick % Math.max(1, Math.round(1_000 / tickMs)) === 0) {
       for (const group of this.#groups.values()) group.considerTruncation();
@@ -378,7 +394,8 @@ class Host implements RaftHost, GroupHost {
     const group = this.#groups.get(groupId);
     if (group !== undefined || !wire.initial) return group;
     const lifecycle = this.options.log.group(groupId)?.lifecycle;
-    if (lifecycle?.state === "condemned" || (lifecycle?.state === "destroyed" && lifecycle.peerId >= toPeer)) return undefined;
+    if (lifecycle?.state === "condemned" || (lifecycle?.state === "destroyed" && lifecycle.peerId >= toPeer))
+      return undefined;
     this.options.onUnknownPeer?.({ ...descriptionFromWire(wire), groupId, toPeer, fromPeer, fromStore, term });
     return this.#groups.get(groupId);
   }

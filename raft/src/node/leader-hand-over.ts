@@ -30,7 +30,8 @@ export async function handOverLeaders({ clock, scheduler, timeoutMs, stepMs, nod
   for (;;) {
     let remaining = 0;
     for (const node of nodes()) {
-      if (!node.isLeader || !node.listPeers().some(({ peerId, role }) => role === "voter" && peerId !== node.peerId)) continue;
+      if (!node.isLeader || !node.listPeers().some(({ peerId, role }) => role === "voter" && peerId !== node.peerId))
+        continue;
       remaining++;
       const successor = asked.has(node.groupId) ? undefined : pickSuccessor(node.status(), stepMs * 10);
       if (successor === undefined) continue;

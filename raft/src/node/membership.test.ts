@@ -55,16 +55,29 @@ describe("raft host: membership changes", () => {
     equal(await finish(leader.node().addPeer({ peerId: 14, storeId: 4, role: "learner" })), undefined);
     await world.time.until("the learner has it all", () => fourth.machines.get(7)?.data.texts.includes("one") ?? false);
     deepEqual(fourth.unknown[0]?.startKey, Buffer.from("a"));
-    const progress = leader.node().status().progress.find(({ peerId }) => peerId === 14);
+    const progress = leader
+      .node()
+      .status()
+      .progress.find(({ peerId }) => peerId === 14);
     equal(progress?.role, "learner");
-    await world.time.until("caught up", () => leader.node().status().progress.every(({ isCaughtUp }) => isCaughtUp));
+    await world.time.until("caught up", () =>
+      leader
+        .node()
+        .status()
+        .progress.every(({ isCaughtUp }) => isCaughtUp),
+    );
     equal(await finish(leader.node().addPeer({ peerId: 14, storeId: 4, role: "voter" })), undefined);
     deepEqual(leader.node().status().confState.voters, [11, 12, 13, 14]);
     const removed = world.stores.find((store) => store !== leader && store !== fourth) as TestStore;
     equal(await finish(leader.node().removePeer(10 + removed.storeId)), undefined);
     await world.write("two", [leader, fourth]);
     equal(fourth.node().listPeers().length, 3);
-    ok(fourth.node().listPeers().every(({ storeId }) => storeId !== 0));
+    ok(
+      fourth
+        .node()
+        .listPeers()
+        .every(({ storeId }) => storeId !== 0),
+    );
   });
 
   it("takes a repeated request as done", async () => {

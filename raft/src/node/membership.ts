@@ -46,7 +46,11 @@ export function decodeChangeContext(context: Uint8Array): readonly PeerInfo[] {
   const view = new DataView(context.buffer, context.byteOffset, context.length);
   return Array.from({ length: count }, (_, i) => {
     const at = 2 + i * PEER_BYTES;
-    return { peerId: readUint(view, at), storeId: readUint(view, at + 8), role: view.getUint8(at + 16) === 0 ? "voter" : "learner" };
+    return {
+      peerId: readUint(view, at),
+      storeId: readUint(view, at + 8),
+      role: view.getUint8(at + 16) === 0 ? "voter" : "learner",
+    };
   });
 }
 
@@ -74,8 +78,12 @@ export class MemberList {
     for (const { peerId, storeId } of named) stores.set(peerId, storeId);
     const voters = new Set([...confState.voters, ...confState.votersOutgoing]);
     const learners = confState.learners.filter((id) => !voters.has(id));
-    const toPeer = (role: PeerInfo["role"]) => (peerId: PeerId): PeerInfo => ({ peerId, storeId: stores.get(peerId) ?? 0, role });
-    this.#peers = [...[...voters].map(toPeer("voter")), ...learners.map(toPeer("learner"))].sort((a, b) => a.peerId - b.peerId);
+    const toPeer =
+      (role: PeerInfo["role"]) =>
+      (peerId: PeerId): PeerInfo => ({ peerId, storeId: stores.get(peerId) ?? 0, role });
+    this.#peers = [...[...voters].map(toPeer("voter")), ...learners.map(toPeer("learner"))].sort(
+      (a, b) => a.peerId - b.peerId,
+    );
     this.#byId = new Map(this.#peers.map((peer) => [peer.peerId, peer]));
   }
 
@@ -88,7 +96,8 @@ export class MemberList {
         const storeId = named.get(nodeId)?.storeId ?? this.#byId.get(nodeId)?.storeId ?? 0;
         const isLearner = type === "addLearnerNode";
         const action = type === "removeNode" ? "remove" : isLearner ? "addLearner" : "addVoter";
-        const role = type === "removeNode" ? (this.#byId.get(nodeId)?.role ?? "voter") : isLearner ? "learner" : "voter";
+        const role =
+          type === "removeNode" ? (this.#byId.get(nodeId)?.role ?? "voter") : isLearner ? "learner" : "voter";
         return { action, peer: { peerId: nodeId, storeId, role } } as const;
       });
     const type = entry.type === "confChange" ? entry.type : "confChangeV2";

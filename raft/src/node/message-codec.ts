@@ -1,5 +1,13 @@
 /** The core's messages and what they are on the wire. Entries of users go out as they are: nothing is built per entry. */
-import type { HeartbeatAckItem, HeartbeatItem, RaftEntry, RaftMessage, RaftMessageInit, RaftSnapshotMeta, RaftSnapshotMetaInit } from "@rhea/proto";
+import type {
+  HeartbeatAckItem,
+  HeartbeatItem,
+  RaftEntry,
+  RaftMessage,
+  RaftMessageInit,
+  RaftSnapshotMeta,
+  RaftSnapshotMetaInit,
+} from "@rhea/proto";
 import { decodeReadSequence, encodeReadSequence, makeMessage } from "../core/index.js";
 import type { ConfState, Entry, EntryType, Message, MessageType, PeerId } from "../core/types.js";
 import type { GroupDescription, PeerInfo } from "./api.js";

@@ -58,7 +58,8 @@ function progressOf({ peerId: self, members, contacts, nowMs }: StatusParts, raf
     const peer = members.get(peerId);
     if (peer === undefined) continue;
     const heardMs = contacts.get(peerId)?.heardMs;
-    const lastActiveMs = peerId === self ? 0 : heardMs === undefined ? Number.MAX_SAFE_INTEGER : Math.max(0, nowMs - heardMs);
+    const lastActiveMs =
+      peerId === self ? 0 : heardMs === undefined ? Number.MAX_SAFE_INTEGER : Math.max(0, nowMs - heardMs);
     const isCaughtUp = peerId === self || (state === "replicate" && match + CAUGHT_UP_LAG >= raft.commit);
     list.push({ ...peer, match, state, lastActiveMs, isCaughtUp });
   }

@@ -100,7 +100,11 @@ export class ReadRounds {
 
   /** Rejects all that has no answer yet; with `everything` also what waits to be applied. */
   reject(error: RheaError, everything: boolean): void {
-    const gone = [...(this.#next === undefined ? [] : [this.#next]), ...this.#asked, ...(everything ? this.#confirmed : [])];
+    const gone = [
+      ...(this.#next === undefined ? [] : [this.#next]),
+      ...this.#asked,
+      ...(everything ? this.#confirmed : []),
+    ];
     this.#next = undefined;
     this.#asked = [];
     if (everything) this.#confirmed = [];

@@ -67,13 +67,22 @@ export class SnapshotStaging {
     const bytes = await readWholeFile(this.disk, path);
     const body = bytes.subarray(4);
     if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32(body)) {
-      throw new RheaError("CORRUPTION", `${path}: checksum mismatch in ${bytes.length} bytes`, { details: { file: path } });
+      throw new RheaError("CORRUPTION", `${path}: checksum mismatch in ${bytes.length} bytes`, {
+        details: { file: path },
+      });
     }
     const { version, index, term, confState, peers, names } = JSON.parse(body.toString()) as Manifest;
     if (version !== MANIFEST_VERSION) {
-      throw new RheaError("VERSION_UNSUPPORTED", `${path}: manifest version ${version} is unknown, known: ${MANIFEST_VERSION}`);
+      throw new RheaError(
+        "VERSION_UNSUPPORTED",
+        `${path}: manifest version ${version} is unknown, known: ${MANIFEST_VERSION}`,
+      );
     }
-    return { staging: name, files: { directory: this.filesOf(name), names }, saved: { index, term, confState, peers, names } };
+    return {
+      staging: name,
+      files: { directory: this.filesOf(name), names },
+      saved: { index, term, confState, peers, names },
+    };
   }
 
   async remove(name: string): Promise<void> {

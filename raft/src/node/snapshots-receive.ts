@@ -1,6 +1,14 @@
 /** Receives snapshots into staging: every chunk checked, every file synced, then handed to the group, which makes the install durable. */
 import { createHash } from "node:crypto";
-import { compareBytes, crc32, RheaError, type DiskFile, type Logger, type RpcServer, type RpcStream } from "@rhea/common";
+import {
+  compareBytes,
+  crc32,
+  RheaError,
+  type DiskFile,
+  type Logger,
+  type RpcServer,
+  type RpcStream,
+} from "@rhea/common";
 import { RaftMethods, type RaftMessage, type SnapshotChunk, type SnapshotReplyInit } from "@rhea/proto";
 import type { IdentityBook } from "../transport/identity.js";
 import { toWireError } from "../transport/wire-error.js";
@@ -18,7 +26,12 @@ export interface SnapshotReceiveOptions {
   /** Why this snapshot is not wanted, or undefined. */
   judge(fromStore: number, header: RaftMessage): RheaError | undefined;
   /** Hands the sealed snapshot over; `done` is called once it is durable or has failed. */
-  deliver(fromStore: number, header: RaftMessage, staged: InstalledSnapshot, done: (error: RheaError | undefined) => void): void;
+  deliver(
+    fromStore: number,
+    header: RaftMessage,
+    staged: InstalledSnapshot,
+    done: (error: RheaError | undefined) => void,
+  ): void;
 }
 
 type ChunkStream = RpcStream<SnapshotChunk, SnapshotReplyInit>;

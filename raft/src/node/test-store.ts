@@ -4,7 +4,18 @@ import type { ConfState } from "../core/types.js";
 import { openLog } from "../log/index.js";
 import type { RaftLog } from "../log/api.js";
 import { TestDisk } from "../log/test-disk.js";
-import type { CommittedConfChange, CommittedEntry, HostLimits, PeerInfo, RaftHost, RaftNode, SavedSnapshot, SnapshotFiles, StateMachine, UnknownPeerMessage } from "./api.js";
+import type {
+  CommittedConfChange,
+  CommittedEntry,
+  HostLimits,
+  PeerInfo,
+  RaftHost,
+  RaftNode,
+  SavedSnapshot,
+  SnapshotFiles,
+  StateMachine,
+  UnknownPeerMessage,
+} from "./api.js";
 import { createRaftHost } from "./host.js";
 import { keepingLogger, MemoryNet, seededRng, VirtualTime } from "./test-world.js";
 
@@ -57,7 +68,9 @@ export class TextMachine implements StateMachine {
     this.data.confState = confState;
     this.data.peers = peers;
     this.data.applied = Math.max(this.data.applied, index);
-    this.happened.push(`configuration ${peers.map(({ peerId, role }) => `${peerId}${role === "voter" ? "" : "l"}`).join(",")}`);
+    this.happened.push(
+      `configuration ${peers.map(({ peerId, role }) => `${peerId}${role === "voter" ? "" : "l"}`).join(",")}`,
+    );
   }
 
   onDropped(context: unknown, error: RheaError): void {
@@ -170,7 +183,13 @@ export class TestStore {
     const disk = this.disk;
     this.incarnation++;
     const logger = keepingLogger(this.lines) as Logger;
-    const log = await openLog({ disk, directory: "log", clock: time, logger, onFailed: (error) => this.fatal.push(error) });
+    const log = await openLog({
+      disk,
+      directory: "log",
+      clock: time,
+      logger,
+      onFailed: (error) => this.fatal.push(error),
+    });
     const host = createRaftHost({
       clusterId: this.clusterId,
       storeId: this.storeId,
@@ -191,7 +210,11 @@ export class TestStore {
         this.unknown.push(message);
         if (this.createsPeers) this.addGroup(message.groupId, message.toPeer, []);
       },
-      describeGroup: () => ({ epoch: { confVer: 1, version: 1 }, startKey: Buffer.from("a"), endKey: Buffer.from("z") }),
+      describeGroup: () => ({
+        epoch: { confVer: 1, version: 1 },
+        startKey: Buffer.from("a"),
+        endKey: Buffer.from("z"),
+      }),
       onFatal: (error) => this.fatal.push(error),
     });
     this.#host = host;
@@ -205,8 +228,15 @@ export class TestStore {
 
   /** Creates a peer of a group with the given members (none: it learns them from its leader). */
   addGroup(groupId: number, peerId: number, peers: readonly PeerInfo[]): RaftNode {
-    const ids = (role: PeerInfo["role"]): number[] => peers.filter((peer) => peer.role === role).map((peer) => peer.peerId);
-    const confState = { voters: ids("voter"), learners: ids("learner"), votersOutgoing: [], learnersNext: [], autoLeave: false };
+    const ids = (role: PeerInfo["role"]): number[] =>
+      peers.filter((peer) => peer.role === role).map((peer) => peer.peerId);
+    const confState = {
+      voters: ids("voter"),
+      learners: ids("learner"),
+      votersOutgoing: [],
+      learnersNext: [],
+      autoLeave: false,
+    };
     const data: GroupData = { groupId, peerId, applied: 0, appliedTerm: 0, confState, peers, texts: [] };
     this.data.set(groupId, data);
     return this.#startGroup(data, this.host);

@@ -1,5 +1,17 @@
 /** A small world for the tests of this folder: virtual time, a network in memory, disks in memory, and stores that can be killed. */
-import { RheaError, silentLogger, type Clock, type Net, type Rng, type RpcMethod, type RpcServer, type RpcStream, type Scheduler, type StreamListener, type TimerHandle } from "@rhea/common";
+import {
+  RheaError,
+  silentLogger,
+  type Clock,
+  type Net,
+  type Rng,
+  type RpcMethod,
+  type RpcServer,
+  type RpcStream,
+  type Scheduler,
+  type StreamListener,
+  type TimerHandle,
+} from "@rhea/common";
 
 interface Event {
   readonly atMs: number;
@@ -171,7 +183,15 @@ export class MemoryNet {
       stream: (method, serve) => {
         handler.streams.set(method.path, (pipe) => {
           const { encodeResponse, decodeRequest, path } = method;
-          serve(this.#face(pipe, 1, path, (m) => encodeResponse(m), (bytes) => decodeRequest(bytes)));
+          serve(
+            this.#face(
+              pipe,
+              1,
+              path,
+              (m) => encodeResponse(m),
+              (bytes) => decodeRequest(bytes),
+            ),
+          );
         });
       },
       listen: async (address) => {
@@ -198,7 +218,11 @@ export class MemoryNet {
     return method.decodeResponse(await handler(method.encodeRequest(request)));
   }
 
-  #open<ReqInit, Req, ResInit, Res>(from: string, to: string, method: RpcMethod<ReqInit, Req, ResInit, Res>): RpcStream<Res, ReqInit> {
+  #open<ReqInit, Req, ResInit, Res>(
+    from: string,
+    to: string,
+    method: RpcMethod<ReqInit, Req, ResInit, Res>,
+  ): RpcStream<Res, ReqInit> {
     const end = (): PipeEnd => ({ onBytes: undefined, onClose: undefined, early: [], closed: undefined });
     const pipe: Pipe = { from, to, ends: [end(), end()], isOpen: true };
     this.#pipes.add(pipe);
@@ -209,7 +233,13 @@ export class MemoryNet {
       else serve(pipe);
     });
     const { encodeRequest, decodeResponse, path } = method;
-    return this.#face(pipe, 0, path, (m) => encodeRequest(m), (bytes) => decodeResponse(bytes));
+    return this.#face(
+      pipe,
+      0,
+      path,
+      (m) => encodeRequest(m),
+      (bytes) => decodeResponse(bytes),
+    );
   }
 
   #face<In, Out>(

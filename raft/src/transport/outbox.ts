@@ -51,8 +51,7 @@ export class Outbox {
   takeBatch(heartbeatsOnly: boolean): RaftBatchInit {
     const batch = {
       acks: this.#acks,
-      heartbeat:
-        this.#heartbeats.length === 0 ? undefined : { sequence: ++this.#sequence, items: this.#heartbeats },
+      heartbeat: this.#heartbeats.length === 0 ? undefined : { sequence: ++this.#sequence, items: this.#heartbeats },
       messages: heartbeatsOnly ? [] : this.#takeMessages(),
     };
     this.#heartbeats = [];

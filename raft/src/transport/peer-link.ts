@@ -2,7 +2,17 @@
  * The way to one other process: one stream that this side dials, a bounded queue, and a new attempt with back-off when it breaks.
  * What is lost is never repeated here: raft repairs it once it is told that a peer was unreachable.
  */
-import { RheaError, type Clock, type Logger, type Net, type Rng, type RpcChannel, type RpcStream, type Scheduler, type TimerHandle } from "@rhea/common";
+import {
+  RheaError,
+  type Clock,
+  type Logger,
+  type Net,
+  type Rng,
+  type RpcChannel,
+  type RpcStream,
+  type Scheduler,
+  type TimerHandle,
+} from "@rhea/common";
 import { RaftMethods, type RaftBatchInit, type RaftBatchReply, type RaftMessageInit } from "@rhea/proto";
 import { Outbox } from "./outbox.js";
 import { fromWireError } from "./wire-error.js";
@@ -15,6 +25,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const QUEUE_LIMIT_BYTES = 64 * 1024 * 1024;
 /** What may be on its way before the other side has answered the handshake. */
 const UNANSWERED_BATCHES = 64;
+
+const REFUSALS: readonly string[] = ["CLUSTER_MISMATCH", "STALE_IDENTITY", "VERSION_UNSUPPORTED", "NOT_FOUND"];
 
 /** What a link needs and whom it tells. */
 export interface LinkOptions {
@@ -40,7 +52,12 @@ type LinkState =
   | { readonly kind: "idle" }
   /** Resting after a failure. */
   | { readonly kind: "waiting"; readonly timer: TimerHandle }
-  | { readonly kind: "open"; readonly channel: RpcChannel; readonly stream: RpcStream<RaftBatchReply, RaftBatchInit>; readonly timer: TimerHandle }
+  | {
+      readonly kind: "open";
+      readonly channel: RpcChannel;
+      readonly stream: RpcStream<RaftBatchReply, RaftBatchInit>;
+      readonly timer: TimerHandle;
+    }
   | { readonly kind: "closed" };
 
 /** One way to one store. */
@@ -53,6 +70,8 @@ export class PeerLink {
   #isWritable = true;
   #unanswered = 0;
   #failures = 0;
+  /** Why the other side, or this one, ended the handshake. */
+  #refusal: RheaError | undefined;
   /** The last stream worked and broke: a refused connection now means that the process is gone. */
   #wasReset = false;
 
@@ -115,14 +134,16 @@ export class PeerLink {
     const { net, scheduler, identities, storeId } = this.#options;
     const address = this.#options.resolve(storeId);
     if (address === undefined) {
-      this.#rest(undefined);
+      this.#rest(new RheaError("UNAVAILABLE", "its address is unknown"));
       return;
     }
     const channel = net.connect(address);
     const stream = channel.stream(RaftMethods.Messages);
     const timer = scheduler.setTimer(CONNECT_TIMEOUT_MS, () => {
-      if (!this.#isAnswered) stream.close(new RheaError("UNAVAILABLE", `store ${storeId} at ${address} does not answer`));
+      if (!this.#isAnswered)
+        stream.close(new RheaError("UNAVAILABLE", `store ${storeId} at ${address} does not answer`));
     });
+    this.#refusal = undefined;
     this.#isAnswered = false;
     this.#isWritable = true;
     this.#unanswered = 0;
@@ -158,6 +179,7 @@ export class PeerLink {
           : identities.checkReply(reply.handshake, storeId)
         : fromWireError(reply.error);
     if (refusal !== undefined) {
+      this.#refusal = refusal;
       stream.close(refusal);
       return;
     }
@@ -184,18 +206,18 @@ export class PeerLink {
     }
     const isGone = this.#wasReset && isRefusedConnection(error);
     this.#wasReset = false;
-    this.#rest(error);
+    this.#rest(this.#refusal ?? error ?? new RheaError("UNAVAILABLE", "the stream was closed without an answer"));
     if (isGone) this.#options.onGone(this.storeId);
     else this.#options.onBroken(this.storeId);
   }
 
-  #rest(error: Error | undefined): void {
+  #rest(error: Error): void {
     const { scheduler, rng, logger } = this.#options;
     const base = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** Math.min(this.#failures, 10));
     const delayMs = base / 2 + rng.int(Math.ceil(base / 2) + 1);
     if (this.#failures === 0 || isRefusal(error)) {
-      const why = error?.message ?? "its address is unknown";
-      logger.log(isRefusal(error) ? "error" : "warn", "cannot reach store", { storeId: this.storeId, why });
+      const level = isRefusal(error) ? "error" : "warn";
+      logger.log(level, "cannot reach store", { storeId: this.storeId, why: error.message });
     }
     this.#failures++;
     this.#state = {
@@ -208,8 +230,8 @@ export class PeerLink {
 }
 
 /** Whether the other side answered and refused, in contrast to not being there. */
-function isRefusal(error: Error | undefined): boolean {
-  return error instanceof RheaError && ["CLUSTER_MISMATCH", "STALE_IDENTITY", "VERSION_UNSUPPORTED"].includes(error.code);
+function isRefusal(error: Error): boolean {
+  return error instanceof RheaError && REFUSALS.includes(error.code);
 }
 
 /** Whether nothing listens at the address. The text is that of the operating system's error, which gRPC passes on. */

@@ -1,0 +1,83 @@
+/** Finds the cluster: by flag, by the file that `npm start` leaves in its data directory, else by RHEA_PD. */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { RheaError } from "@rhea/common";
+
+const FILE = join(".rhea", "cluster.json");
+
+/** Where a cluster is. */
+export interface FoundCluster {
+  readonly pd: readonly string[];
+  readonly clusterId: number;
+  /** Where this comes from, for messages. */
+  readonly source: string;
+}
+
+/** Flags and places to look. */
+export interface ClusterSearch {
+  /** `--pd`: addresses separated by commas. */
+  readonly pd?: string | undefined;
+  readonly clusterId?: number | undefined;
+  readonly cwd: string;
+  readonly projectRoot: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+function splitAddresses(list: string, source: string): string[] {
+  const addresses = list
+    .split(",")
+    .map((address) => address.trim())
+    .filter((address) => address !== "");
+  if (addresses.length > 0) return addresses;
+  throw new RheaError("INVALID_ARGUMENT", `${source}: no address given, host:port[,host:port] is needed`);
+}
+
+function readClusterFile(path: string): FoundCluster | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return undefined; // not here; whoever needs it names where else to look
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    throw new RheaError("INVALID_CONFIG", `${path}: it is not JSON: start the cluster again, or pass --pd`, { cause });
+  }
+  const { pd, clusterId } = (content ?? {}) as { pd?: unknown; clusterId?: unknown };
+  if (!Array.isArray(pd) || pd.length === 0 || !pd.every((each) => typeof each === "string")) {
+    throw new RheaError(
+      "INVALID_CONFIG",
+      `${path}: "pd" is no list of addresses: start the cluster again, or pass --pd`,
+    );
+  }
+  return { pd, clusterId: typeof clusterId === "number" ? clusterId : 1, source: path };
+}
+
+function upwards(from: string): string[] {
+  const parent = dirname(from);
+  return parent === from ? [from] : [from, ...upwards(parent)];
+}
+
+/**
+ * Order: `--pd`; `.rhea/cluster.json` in the working directory, its parents and the project; RHEA_PD (cluster id: RHEA_CLUSTER_ID or 1). A given
+ * `--cluster-id` wins over any source. Throws INVALID_ARGUMENT when nothing is found, INVALID_CONFIG for a broken file.
+ */
+export function findCluster(search: ClusterSearch): FoundCluster {
+  const withId = (found: FoundCluster): FoundCluster => ({ ...found, clusterId: search.clusterId ?? found.clusterId });
+  if (search.pd !== undefined) return withId({ pd: splitAddresses(search.pd, "--pd"), clusterId: 1, source: "--pd" });
+  for (const directory of [...upwards(search.cwd), search.projectRoot]) {
+    const found = readClusterFile(join(directory, FILE));
+    if (found !== undefined) return withId(found);
+  }
+  const { RHEA_PD: pd, RHEA_CLUSTER_ID: id } = search.env;
+  if (pd !== undefined) {
+    const clusterId = Number(id ?? "1");
+    return withId({ pd: splitAddresses(pd, "RHEA_PD"), clusterId, source: "RHEA_PD" });
+  }
+  throw new RheaError(
+    "INVALID_ARGUMENT",
+    `no cluster found: start one with npm start (it writes ${FILE}), set RHEA_PD=host:port or pass --pd host:port`,
+  );
+}

@@ -1,0 +1,28 @@
+/** What `rheactl` takes from outside, so that tests run it whole without a process, a terminal or a cluster. */
+import type { Readable, Writable } from "node:stream";
+import type { Admin, RheaClient } from "@rhea/client";
+
+/** How to reach the cluster. */
+export interface Target {
+  readonly pd: readonly string[];
+  readonly clusterId: number;
+  readonly timeoutMs: number;
+}
+
+/** See the file's header. */
+export interface CliEnvironment {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** The root of the project that this command belongs to: its `.rhea` is looked at last. */
+  readonly projectRoot: string;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Whether progress may be drawn on stderr. */
+  readonly isTerminal: boolean;
+  connect(target: Target): Promise<RheaClient>;
+  connectAdmin(target: Target): Promise<Admin>;
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+}

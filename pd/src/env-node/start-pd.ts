@@ -4,7 +4,7 @@ import { grpcNet, nodeClock, nodeDisk, nodeRng, nodeScheduler, startStatusServer
 import { ClusterConfig } from "@rhea/proto";
 import { openLevelKv } from "@rhea/store/env-node";
 import { DEFAULT_SETTINGS, mergeSettings, type ClusterSettings } from "../cluster/index.js";
-import { openEngineMetadata, openMemberIdentity } from "../metadata/index.js";
+import { markReady, openEngineMetadata, openMemberIdentity } from "../metadata/index.js";
 import { createPd } from "../service/index.js";
 import type { PD_CONFIG } from "./config-schema.js";
 import { statusPages } from "./status-pages.js";
@@ -42,7 +42,7 @@ export async function startPd(
   const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet(), logger };
   const kv = await openLevelKv({ directory: `${dataDir}/data`, cacheBytes: 8 << 20, writeBufferBytes: 8 << 20 });
   const metadata = await openEngineMetadata({
-    ...{ env, kv, clusterId, memberId: identity.memberId, incarnation: identity.incarnation },
+    ...{ env, kv, clusterId, memberId: identity.memberId, incarnation: identity.incarnation, isNew: !identity.isReady },
     ...{
       bootNonce: nodeRng.bytes(16),
       logDirectory: `${dataDir}/log`,
@@ -50,6 +50,7 @@ export async function startPd(
       onFatal,
     },
   });
+  await markReady(disk, dataDir, identity);
   const server = env.net.createServer();
   let advertised = config.advertiseAddress ?? config.address;
   const pd = createPd({

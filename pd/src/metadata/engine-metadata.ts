@@ -3,6 +3,7 @@ import { asBuffer, fromLatin1, RheaError, toLatin1 } from "@rhea/common";
 import { CommandKind, ReadKind, type CommandInit, type CommandResult } from "@rhea/proto";
 import {
   openStoreEngine,
+  type InitialRegion,
   type KvEngine,
   type RegionHandle,
   type StoreEngine,
@@ -26,6 +27,8 @@ export interface EngineMetadataOptions {
   readonly bootNonce: Uint8Array;
   readonly logDirectory: string;
   readonly snapshotDirectory: string;
+  /** True at a first start: the region is made. Else its absence is CORRUPTION. */
+  readonly isNew: boolean;
   /** The disk failed or an invariant broke: the process must stop. */
   readonly onFatal: (error: RheaError) => void;
 }
@@ -37,14 +40,7 @@ export async function openEngineMetadata(options: EngineMetadataOptions): Promis
   const engine = await openStoreEngine({
     ...options,
     storeId: memberId,
-    initialRegions: [
-      {
-        regionId: PD_GROUP,
-        startKey: new Uint8Array(),
-        endKey: new Uint8Array(),
-        voters: [{ peerId: memberId, storeId: memberId }],
-      },
-    ],
+    initialRegions: options.isNew ? [wholeKeyspace(memberId)] : [],
     resolveStore: () => undefined,
     onRegionLeadership: (regionId, isLeader) => {
       if (regionId === PD_GROUP) leadership.set(isLeader);
@@ -58,6 +54,11 @@ export async function openEngineMetadata(options: EngineMetadataOptions): Promis
   }
   engine.host.group(PD_GROUP)?.campaign();
   return new EngineMetadata(engine, region, leadership);
+}
+
+function wholeKeyspace(memberId: number): InitialRegion {
+  const voters = [{ peerId: memberId, storeId: memberId }];
+  return { regionId: PD_GROUP, startKey: new Uint8Array(), endKey: new Uint8Array(), voters };
 }
 
 /** Remembers leadership until somebody listens. */

@@ -4,7 +4,7 @@
  */
 export { openEngineMetadata } from "./engine-metadata.js";
 export { IdSource } from "./id-source.js";
-export { openMemberIdentity } from "./member-identity.js";
+export { markReady, openMemberIdentity } from "./member-identity.js";
 export { MemoryMetadata } from "./memory-metadata.js";
 export type { MetadataEntry, MetadataStore } from "./metadata-store.js";
 export { Records } from "./records.js";

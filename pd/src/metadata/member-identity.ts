@@ -13,6 +13,8 @@ export interface MemberIdentity {
   readonly uuid: string;
   /** Rises by one at every start. */
   readonly incarnation: number;
+  /** False until the metadata region was opened once: from then on its absence is a loss, not a first start. */
+  readonly isReady: boolean;
 }
 
 interface IdentityFile extends MemberIdentity {
@@ -46,17 +48,26 @@ export async function openMemberIdentity(options: {
       `${path} belongs to PD ${known.name} of cluster ${known.clusterId}, not to PD ${name} of cluster ${clusterId}: use another dataDir`,
     );
   }
-  const uuid = known?.uuid ?? rng.bytes(16).toString("hex");
   const identity: MemberIdentity = {
     clusterId,
     memberId: known?.memberId ?? 1,
     name,
-    uuid,
+    uuid: known?.uuid ?? rng.bytes(16).toString("hex"),
     incarnation: (known?.incarnation ?? 0) + 1,
+    isReady: known?.isReady ?? false,
   };
   await disk.mkdir(directory);
-  await replaceFile(disk, directory, FILE, Buffer.from(`${JSON.stringify({ format: FORMAT, ...identity })}\n`));
+  await writeIdentity(disk, directory, identity);
   return identity;
+}
+
+/** Notes, durably, that the metadata region exists from now on. */
+export async function markReady(disk: Disk, directory: string, identity: MemberIdentity): Promise<void> {
+  if (!identity.isReady) await writeIdentity(disk, directory, { ...identity, isReady: true });
+}
+
+function writeIdentity(disk: Disk, directory: string, identity: MemberIdentity): Promise<void> {
+  return replaceFile(disk, directory, FILE, Buffer.from(`${JSON.stringify({ format: FORMAT, ...identity })}\n`));
 }
 
 async function readIdentity(disk: Disk, path: string): Promise<MemberIdentity | undefined> {
@@ -72,7 +83,7 @@ async function readIdentity(disk: Disk, path: string): Promise<MemberIdentity | 
 function parse(text: string, path: string): IdentityFile {
   try {
     const file = JSON.parse(text) as Partial<IdentityFile> | null;
-    const { format, clusterId, memberId, name, uuid, incarnation } = file ?? {};
+    const { format, clusterId, memberId, name, uuid, incarnation, isReady } = file ?? {};
     if (
       format !== undefined &&
       clusterId !== undefined &&
@@ -81,7 +92,7 @@ function parse(text: string, path: string): IdentityFile {
       uuid !== undefined &&
       incarnation !== undefined
     ) {
-      return { format, clusterId, memberId, name, uuid, incarnation };
+      return { format, clusterId, memberId, name, uuid, incarnation, isReady: isReady === true };
     }
   } catch (cause) {
     throw new RheaError("CORRUPTION", `${path} is no JSON`, { cause, details: { file: path } });

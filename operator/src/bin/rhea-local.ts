@@ -39,7 +39,7 @@ runMain("rhea-local", async (context) => {
     throw new RheaError("INVALID_ARGUMENT", error.message);
   }
   const options = command.opts<Options>();
-  const file = resolve(command.args[0] ?? `${PROJECT}examples/rheacluster.yaml`);
+  const file = shorten(command.args[0] ?? `${PROJECT}examples/rheacluster.yaml`);
   const modes = [options.once, options.status, options.stop, options.reset].filter((flag) => flag === true);
   if (modes.length > 1) throw new RheaError("INVALID_ARGUMENT", "give one of --once, --status, --stop, --reset");
   if (options.status === true) return showStatus(options);
@@ -54,7 +54,7 @@ function makeCommand(): Command {
       "Runs the cluster that FILE describes as local processes, and keeps it as described while FILE changes.",
     )
     .argument("[FILE]", "the RheaCluster (default: examples/rheacluster.yaml)")
-    .option("--data-dir <DIR>", "where everything of the cluster lies (default: .rhea)", `${PROJECT}.rhea`)
+    .option("--data-dir <DIR>", "where everything of the cluster lies", `${PROJECT}.rhea`)
     .option("--once", "wait until Ready, print the table, and leave the cluster running")
     .option("--status", "print the state of the cluster")
     .option("--stop", "stop the cluster; its data stay")
@@ -64,15 +64,16 @@ function makeCommand(): Command {
     .configureOutput({ writeErr: () => undefined });
 }
 
+/** A path as it is shortest from here. */
+function shorten(path: string): string {
+  const fromHere = relative(process.cwd(), path);
+  return fromHere.startsWith("..") ? resolve(path) : fromHere;
+}
+
 async function run(file: string, options: Options, { shutdown }: MainContext): Promise<void> {
   const screen = createScreen(process.stdout);
-  const shownFile = relative(process.cwd(), file);
   const hints = (status: LocalStatus) =>
-    renderHints(
-      status,
-      shownFile,
-      resolve(options.dataDir) === resolve(`${PROJECT}.rhea`) ? undefined : options.dataDir,
-    );
+    renderHints(status, file, resolve(options.dataDir) === resolve(`${PROJECT}.rhea`) ? undefined : options.dataDir);
   const isLive = screen.isLive && options.once !== true;
   const cluster = await startLocalCluster({
     dataDir: options.dataDir,

@@ -41,8 +41,9 @@ export async function inspectLocalCluster(dataDir: string): Promise<Inspection |
     platform.adopt();
     const desired = resolveCluster(state.accepted, state.generation);
     const decided = plan(await platform.observe(desired), desired, clock.monotonicMs());
-    const status = describeCluster(platform, layout, decided, createConditionTimes(clock), []);
-    return { status, operatorPid: lockHolder(layout)?.pid };
+    const operatorPid = lockHolder(layout)?.pid;
+    const shown = operatorPid === undefined ? { ...decided, status: { ...decided.status, plan: [] } } : decided; // nobody acts
+    return { status: describeCluster(platform, layout, shown, createConditionTimes(clock), []), operatorPid };
   } finally {
     platform.close();
   }

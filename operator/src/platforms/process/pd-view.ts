@@ -8,10 +8,10 @@ const OPERATIONS = 200;
 /** Reads all that the plan wants to know from PD. `ageMs` is 0: the caller adds what passes. */
 export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdView> {
   const options = { timeoutMs };
-  const [info, stores, regions, operations] = await Promise.all([
-    admin.clusterInfo(options),
+  const info = await admin.clusterInfo(options);
+  const [stores, regions, operations] = await Promise.all([
     admin.stores({ ...options, includeTombstones: true }),
-    admin.regions({ ...options, withHealth: true }),
+    info.bootstrapped ? admin.regions({ ...options, withHealth: true }) : { routes: [], health: [] }, // there is none to wait for
     admin.operations({ ...options, includeFinished: true, limit: OPERATIONS }),
   ]);
   const health = new Map(regions.health.map((entry) => [entry.regionId, entry]));

@@ -27,7 +27,7 @@ import { encodeSegmentHead, readSegmentHead, type GroupSummary } from "./segment
 
 /** Records with an ordinary prototype, as `deepEqual` wants them. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
-  fc.record<T>(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
+  fc.record<T>(model, { noNullPrototype: true });
 const uint = fc.maxSafeNat();
 const id = fc.integer({ min: 1, max: 2 ** 48 - 1 });
 const peers = fc.array(uint, { maxLength: 5 });

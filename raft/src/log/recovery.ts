@@ -66,7 +66,7 @@ async function recoverSegments(
   opened: DiskFile[],
 ): Promise<Recovered> {
   const { segments, table, logger } = options;
-  let segment = await loadNext(options, sequences[0], sequences, opened);
+  let segment = await takeGood(options, await startLoading(options, sequences[0], opened), sequences);
   if (segment === undefined) {
     return { logId: undefined, nextFrame: 1, nextSegment: 1, wasClosedCleanly: true, newestIncarnation: 0 };
   }
@@ -80,19 +80,18 @@ async function recoverSegments(
     const salt = segmentSalt(logId, sequence);
     const counted = segments.add({ sequence, path, salt, file, headBytes: reading.bytes, bytes: bytes.length });
     nextSegment = sequence + 1;
-    // The next one's head is needed first: it tells with which frame this one ends.
-    const hasSuccessor = sequences.includes(nextSegment);
-    segment = hasSuccessor ? await loadNext(options, nextSegment, sequences, opened) : undefined;
+    // Read by another thread while this one is replayed.
+    const mayBeTorn = sequence === sequences.at(-1);
+    const next = await startLoading(options, mayBeTorn ? undefined : nextSegment, opened);
     replay.head(reading.head.groups, path, isOldest);
-    const nextFirstFrame = segment?.reading.head.firstFrame;
-    const ends = { mayBeTorn: !hasSuccessor, nextFirstFrame };
-    const cut = replay.frames({ sequence, path, salt, headBytes: reading.bytes, bytes, ...ends });
+    const cut = replay.frames({ sequence, path, salt, headBytes: reading.bytes, bytes, mayBeTorn });
     if (cut !== undefined) await cutSegment(options, counted, bytes, cut);
-    // What was only written when the process died counts from now on, so it must not vanish any more.
-    if (segment === undefined) await file.datasync();
     const { incarnation, framesOf } = reading.head;
     const hasFrames = replay.nextFrame > reading.head.firstFrame;
     newestIncarnation = Math.max(newestIncarnation, framesOf, hasFrames ? incarnation : 0);
+    segment = await takeGood(options, next, sequences);
+    // What was only written when the process died counts from now on, so it must not vanish any more.
+    if (segment === undefined) await file.datasync();
   }
   replay.finish();
   return { logId, nextFrame: replay.nextFrame, nextSegment, wasClosedCleanly: replay.endsClean, newestIncarnation };
@@ -113,16 +112,46 @@ async function cutSegment(
   );
 }
 
-/** Loads a segment with a good head; a torn one at the end is set aside, and undefined returned. */
-async function loadNext(
-  options: RecoveryOptions,
+interface LoadingSegment {
+  readonly sequence: number;
+  readonly path: string;
+  readonly file: DiskFile;
+  readonly reading: Promise<Buffer>;
+}
+
+/** Opens a segment and begins to read it. */
+async function startLoading(
+  { disk, directory }: RecoveryOptions,
   sequence: number | undefined,
-  sequences: readonly number[],
   opened: DiskFile[],
-): Promise<GoodSegment | undefined> {
+): Promise<LoadingSegment | undefined> {
   if (sequence === undefined) return undefined;
-  const loaded = await load(options, sequence, opened);
-  const { reading, path } = loaded;
+  const path = segmentPath(directory, sequence);
+  try {
+    const file = await disk.open(path, { create: false });
+    opened.push(file);
+    const reading = file.read(0, await file.size());
+    // Looked at by `takeGood`; if the segment before is refused, nobody looks.
+    reading.catch(() => undefined);
+    return { sequence, path, file, reading };
+  } catch (cause) {
+    throw unreadableFile(path, cause);
+  }
+}
+
+/** Waits for a segment and checks its head; a torn one at the end is set aside, and undefined returned. */
+async function takeGood(
+  options: RecoveryOptions,
+  loading: LoadingSegment | undefined,
+  sequences: readonly number[],
+): Promise<GoodSegment | undefined> {
+  if (loading === undefined) return undefined;
+  const { sequence, path, file } = loading;
+  const bytes = await loading.reading.catch((cause: unknown) => {
+    throw unreadableFile(path, cause);
+  });
+  const reading = readSegmentHead(bytes, path);
+  const loaded = { sequence, path, file, bytes, reading };
   if (reading.state === "good") return { ...loaded, reading };
   const isNewest = sequence === sequences.at(-1);
   const hasPredecessor = sequence === 1 || sequence !== sequences[0];
@@ -133,21 +162,8 @@ async function loadNext(
   return undefined;
 }
 
-async function load(
-  { disk, directory }: RecoveryOptions,
-  sequence: number,
-  opened: DiskFile[],
-): Promise<LoadedSegment> {
-  const path = segmentPath(directory, sequence);
-  try {
-    const file = await disk.open(path, { create: false });
-    opened.push(file);
-    const bytes = await file.read(0, await file.size());
-    return { sequence, path, file, bytes, reading: readSegmentHead(bytes, path) };
-  } catch (cause) {
-    if (cause instanceof RheaError) throw cause;
-    throw new RheaError("DISK_FAILED", `${path}: reading the log failed: check the disk`, { cause });
-  }
+function unreadableFile(path: string, cause: unknown): RheaError {
+  return new RheaError("DISK_FAILED", `${path}: reading the log failed: check the disk`, { cause });
 }
 
 /** Whether a bad head is all that the file holds: nothing was ever written behind it. */

@@ -26,8 +26,6 @@ export interface ReplaySegment {
   readonly bytes: Buffer;
   /** True for the newest segment: its end may be torn. */
   readonly mayBeTorn: boolean;
-  /** First frame of the following segment, where there is one. */
-  readonly nextFirstFrame: number | undefined;
 }
 
 /** Brings the groups to the state that the segments, given in order, tell. Synchronous; reads only what it is given. */
@@ -109,7 +107,7 @@ export class Replay {
   #passDamage(segment: ReplaySegment, place: BadPlace): number {
     const next = place.later[0];
     const end = next?.offset ?? segment.bytes.length;
-    for (const frame of boundDamage(place, end, next?.sequence ?? segment.nextFirstFrame)) {
+    for (const frame of boundDamage(place, end, next?.sequence)) {
       const { records, lostGroups } = salvageFrame(place, frame);
       const where = `${segment.path} offset ${frame.offset}: frame ${frame.sequence} is damaged`;
       this.#logger.log("error", `${where}: ${records.length} records are good, ${lostGroups.length} groups lost some`, {

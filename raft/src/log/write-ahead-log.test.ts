@@ -46,9 +46,9 @@ describe("WriteAheadLog", () => {
       await log.append([created(7), entries(7, 1, 10, 1, 1000)]);
       const group = log.group(7);
       assert.equal(group?.entries(3, 11, 0).length, 1);
-      assert.equal(group?.entries(3, 11, 3100).length, 3);
-      assert.equal(group?.entries(3, 11, 1e9).length, 8);
-      assert.deepEqual(group?.entries(3, 3, 1e9), []);
+      assert.equal(group.entries(3, 11, 3100).length, 3);
+      assert.equal(group.entries(3, 11, 1e9).length, 8);
+      assert.deepEqual(group.entries(3, 3, 1e9), []);
     }
   });
 
@@ -57,10 +57,10 @@ describe("WriteAheadLog", () => {
     await log.append([created(7), entries(7, 1, 10, 3), { kind: "truncate", groupId: 7, index: 4, term: 3 }]);
     const group = log.group(7);
     assert.equal(group?.term(4), 3);
-    assert.throws(() => group?.term(3), StorageCompactedError);
-    assert.throws(() => group?.entries(4, 6, 1), StorageCompactedError);
-    assert.throws(() => group?.term(11), StorageUnavailableError);
-    assert.throws(() => group?.entries(9, 12, 1), StorageUnavailableError);
+    assert.throws(() => group.term(3), StorageCompactedError);
+    assert.throws(() => group.entries(4, 6, 1), StorageCompactedError);
+    assert.throws(() => group.term(11), StorageUnavailableError);
+    assert.throws(() => group.entries(9, 12, 1), StorageUnavailableError);
   });
 
   it("replaces the tail by a new leader's entries, also when only a part of it is durable", async () => {

@@ -1,4 +1,5 @@
 /** The commands of `rheactl` and their options. gRPC is loaded by `connect` of the environment, when a command needs it. */
+import { createRequire } from "node:module";
 import { Command, CommanderError, Option } from "commander";
 import { ERROR_CODES, RheaError } from "@rhea/common";
 import type { Admin, RheaClient } from "@rhea/client";
@@ -56,6 +57,7 @@ function buildProgram(cli: CliEnvironment): Command {
   const program = new Command("rheactl");
   program
     .description("Reads, writes and administers a Rhea cluster.")
+    .version((createRequire(import.meta.url)("../package.json") as { version: string }).version)
     .option("--pd <addresses>", "PD members, host:port[,host:port]; default: the cluster of npm start, else RHEA_PD")
     .option("--cluster-id <id>", "id of the cluster at that PD")
     .option("--timeout <ms>", "time for the command's calls", "10000")

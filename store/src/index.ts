@@ -14,7 +14,18 @@ export type {
   StoreEnvironment,
   StoreLimits,
 } from "./engine/api.js";
+export { claimIdentity, createIdentity, readIdentity, verifyIdentity } from "./identity/identity.js";
+export type { ClaimedIdentity, Identity, IdentityDirectories } from "./identity/identity.js";
+export { watchIdentity } from "./identity/identity-watch.js";
 export { descriptorFromProto, descriptorToProto } from "./format/descriptor.js";
 export type { Epoch, PeerDescriptor, RegionDescriptor } from "./format/descriptor.js";
 export { errorFromProto, errorToProto } from "./format/wire-error.js";
+export { openMemoryKv } from "./kv/memory-engine.js";
+export type { MemoryKvOptions } from "./kv/memory-engine.js";
 export type { KvBatch, KvEngine, KvEntry, KvIterator, KvRange, KvSnapshot } from "./kv/engine.js";
+export { STORE_CONFIG } from "./process/config.js";
+export type { StoreConfig } from "./process/config.js";
+export { parseFakePd } from "./process/fake-pd.js";
+export type { FakePd } from "./process/fake-pd.js";
+export { startStore } from "./process/start-store.js";
+export type { RunningStore, StoreDependencies } from "./process/start-store.js";

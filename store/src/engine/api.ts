@@ -1,7 +1,7 @@
 /** The store engine's border: what the store process, PD (for its metadata region) and the simulator use. */
 import type { Clock, Disk, Logger, Net, RheaError, Rng, RpcServer, Scheduler } from "@rhea/common";
 import type { CommandInit, CommandResult, ReadInit, ReadResult, StoreInit } from "@rhea/proto";
-import type { HostLimits, LogStats, RaftHost } from "@rhea/raft";
+import type { HostLimits, LogStats, RaftHost, RaftObserver } from "@rhea/raft";
 import type { RegionDescriptor } from "../format/descriptor.js";
 import type { KvEngine } from "../kv/engine.js";
 
@@ -69,6 +69,8 @@ export interface StoreEngineOptions {
   readonly onRegionChanged?: (regionId: number) => void;
   /** The process must stop: a disk failed or an invariant broke. Called once. */
   readonly onFatal: (error: RheaError) => void;
+  /** Hears what consensus does; for the simulator. */
+  readonly observer?: RaftObserver;
   /** Test builds only. */
   readonly testMutations?: {
     readonly log?: { readonly skipSync?: boolean };

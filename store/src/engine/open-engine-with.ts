@@ -86,6 +86,7 @@ export async function openEngineWith(options: StoreEngineOptions, raft: RaftCons
       return { epoch, startKey: fromLatin1(start), endKey: fromLatin1(end) };
     },
     onFatal: fatal,
+    ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.testMutations?.host === undefined ? {} : { testMutations: options.testMutations.host }),
   });
   await engine.recover(host, planRecovery(stored, log.groups(), check));

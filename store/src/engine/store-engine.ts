@@ -112,6 +112,50 @@ export class StoreEngineCore implements StoreEngine {
     return this.#regions.values();
   }
 
+  /** Every peer that this store's log knows, whatever its role or state. */
+  heldPeers(): { regionId: number; peerId: number; confVer: number }[] {
+    const held = [...this.#orphans.values()].map(({ regionId, peerId }) => ({ regionId, peerId, confVer: 0 }));
+    for (const { regionId, peerId, state, descriptor } of this.#regions.values()) {
+      if (state === "destroyed") continue;
+      held.push({ regionId, peerId, confVer: state === "awaiting" ? 0 : descriptor.epoch.confVer });
+    }
+    return held;
+  }
+
+  get overlayBatches(): number {
+    return this.#parts.overlay.batches;
+  }
+
+  get pendingClears(): number {
+    return this.#clears.size;
+  }
+
+  /** Whether the key-value engine is so far behind that proposals are refused. */
+  get isBusy(): boolean {
+    return this.#parts.overlay.isFull;
+  }
+
+  /** Sums over all regions since the start; the size is of now. */
+  totals(): {
+    bytesRead: number;
+    keysRead: number;
+    bytesWritten: number;
+    keysWritten: number;
+    approximateSize: number;
+  } {
+    const sum = { bytesRead: 0, keysRead: 0, bytesWritten: 0, keysWritten: 0, approximateSize: 0 };
+    for (const { load, state } of this.#regions.values()) {
+      if (state !== "live") continue;
+      const { bytesRead, keysRead, bytesWritten, keysWritten } = load.total;
+      sum.bytesRead += bytesRead;
+      sum.keysRead += keysRead;
+      sum.bytesWritten += bytesWritten;
+      sum.keysWritten += keysWritten;
+      sum.approximateSize += load.approximateSize;
+    }
+    return sum;
+  }
+
   faults(): RegionFault[] {
     const faults: RegionFault[] = [...this.#orphans.values()];
     for (const { regionId, peerId, fault } of this.#regions.values()) {

@@ -13,10 +13,8 @@ const MEASURE_MIN_BYTES = 1 << 20;
 
 /** One region's counters and size estimate. */
 export class RegionLoad {
-  #bytesRead = 0;
-  #keysRead = 0;
-  #bytesWritten = 0;
-  #keysWritten = 0;
+  readonly #total = { bytesRead: 0, keysRead: 0, bytesWritten: 0, keysWritten: 0 };
+  #taken: LoadCounts = { bytesRead: 0, keysRead: 0, bytesWritten: 0, keysWritten: 0 };
   /** As of the last measurement, plus what was written since (an overwrite counts as new until the next one). */
   #size: number;
   #keys: number;
@@ -45,21 +43,21 @@ export class RegionLoad {
   }
 
   read(keys: number, bytes: number): void {
-    this.#keysRead += keys;
-    this.#bytesRead += bytes;
+    this.#total.keysRead += keys;
+    this.#total.bytesRead += bytes;
   }
 
   put(bytes: number): void {
-    this.#keysWritten++;
-    this.#bytesWritten += bytes;
+    this.#total.keysWritten++;
+    this.#total.bytesWritten += bytes;
     this.#size += bytes;
     this.#keys++;
     this.#changedBytes += bytes;
   }
 
   delete(keyBytes: number): void {
-    this.#keysWritten++;
-    this.#bytesWritten += keyBytes;
+    this.#total.keysWritten++;
+    this.#total.bytesWritten += keyBytes;
     this.#keys--;
     this.#changedBytes += keyBytes;
   }
@@ -85,20 +83,27 @@ export class RegionLoad {
     this.#keys = keys;
   }
 
-  /** Whether anything was read or written since the last {@link RegionLoad.take}. */
-  get hasTraffic(): boolean {
-    return this.#keysRead > 0 || this.#keysWritten > 0;
+  /** Counts since the region was opened here. */
+  get total(): LoadCounts {
+    return this.#total;
   }
 
-  /** Takes the counts and starts over. */
+  /** Whether anything was read or written since the last {@link RegionLoad.take}. */
+  get hasTraffic(): boolean {
+    const { keysRead, keysWritten } = this.#total;
+    return keysRead > this.#taken.keysRead || keysWritten > this.#taken.keysWritten;
+  }
+
+  /** Takes the counts since the last call. */
   take(): LoadCounts {
+    const total = this.#total;
     const counts = {
-      bytesRead: this.#bytesRead,
-      keysRead: this.#keysRead,
-      bytesWritten: this.#bytesWritten,
-      keysWritten: this.#keysWritten,
+      bytesRead: total.bytesRead - this.#taken.bytesRead,
+      keysRead: total.keysRead - this.#taken.keysRead,
+      bytesWritten: total.bytesWritten - this.#taken.bytesWritten,
+      keysWritten: total.keysWritten - this.#taken.keysWritten,
     };
-    this.#bytesRead = this.#keysRead = this.#bytesWritten = this.#keysWritten = 0;
+    this.#taken = { ...total };
     return counts;
   }
 }

@@ -1,0 +1,214 @@
+/**
+ * A store from its directories to serving: identity, engine, services, PD. Runs on any environment; the Node main and the simulator call
+ * it. Closes in reverse order.
+ */
+import { RheaError, type RpcServer } from "@rhea/common";
+import { StoreState, type StoreInit } from "@rhea/proto";
+import type { InitialRegion, StoreEnvironment } from "../engine/api.js";
+import { openEngine } from "../engine/open-store-engine.js";
+import type { StoreEngineCore } from "../engine/store-engine.js";
+import { REGION_RANGE } from "../format/keys.js";
+import {
+  claimIdentity,
+  createIdentity,
+  readIdentity,
+  type ClaimedIdentity,
+  type IdentityDirectories,
+} from "../identity/identity.js";
+import { watchIdentity } from "../identity/identity-watch.js";
+import type { KvEngine } from "../kv/engine.js";
+import { AddressBook } from "../pd-client/address-book.js";
+import { PdChannel } from "../pd-client/pd-channel.js";
+import { PdClient } from "../pd-client/pd-client.js";
+import { enlist } from "../pd-client/registration.js";
+import { createStoreMeasure } from "../pd-client/store-stats.js";
+import type { StoreConfig } from "./config.js";
+import type { FakePd } from "./fake-pd.js";
+
+/** What a store needs beside its configuration. */
+export interface StoreDependencies {
+  readonly env: StoreEnvironment;
+  /** Opens the key-value engine in a directory; this also locks it. */
+  readonly openKv: (directory: string) => Promise<KvEngine>;
+  /** Set: no PD. */
+  readonly fakePd: FakePd | undefined;
+  /** Known before the start: the status pages' address for PD's list. */
+  readonly statusAddress: string;
+  /** The process must stop with this error's exit code, at once. */
+  readonly onFatal: (error: RheaError) => void;
+}
+
+/** A store that serves. */
+export interface RunningStore {
+  readonly storeId: number;
+  readonly identity: ClaimedIdentity;
+  /** Bound `host:port`. */
+  readonly address: string;
+  readonly engine: StoreEngineCore;
+  readonly dataDirectory: string;
+  /** Whether PD (or the fake) has accepted the store. */
+  readonly hasJoined: () => boolean;
+  /** Hands leaders away, stops accepting, makes everything durable, releases the directories. */
+  close(): Promise<void>;
+}
+
+const VERSION = "0.1.0";
+const FEATURE_LEVEL = 1;
+const SERVER_GRACE_MS = 200;
+
+/** Starts a store and resolves once it serves (and, at its very first start, once PD has accepted it). */
+export async function startStore(config: StoreConfig, dependencies: StoreDependencies): Promise<RunningStore> {
+  const { env, fakePd, onFatal } = dependencies;
+  const { disk, net, clock, scheduler, rng, logger } = env;
+  const dataDirectory = `${config.dataDir}/data`;
+  const places: IdentityDirectories = { disk, dataDirectory, logDirectory: config.logDir ?? `${config.dataDir}/log` };
+  if (fakePd === undefined && config.pd.length === 0) {
+    throw new RheaError("INVALID_CONFIG", "neither pd (addresses of PD's members) nor fakePd (a file) is configured");
+  }
+  await disk.mkdir(places.dataDirectory);
+  await disk.mkdir(places.logDirectory);
+  const kv = await dependencies.openKv(`${dataDirectory}/kv`);
+  const pd = fakePd === undefined ? new PdChannel({ net, clock, scheduler, addresses: config.pd }) : undefined;
+  const closers: (() => Promise<void> | void)[] = [() => kv.close()];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const isNew = (await readIdentity(places)) === undefined;
+    if (isNew) await makeIdentity(config, dependencies, places, kv, pd);
+    const identity = await claimIdentity(places);
+    if (identity.clusterId !== config.clusterId) {
+      throw new RheaError(
+        "CLUSTER_MISMATCH",
+        `${config.dataDir} is of cluster ${identity.clusterId}, not ${config.clusterId}`,
+      );
+    }
+    if (identity.name !== config.name) {
+      throw new RheaError("INVALID_CONFIG", `${config.dataDir} is of store "${identity.name}", not "${config.name}"`);
+    }
+    const watch = watchIdentity(places, identity, scheduler, onFatal);
+    closers.push(() => watch.close());
+
+    const addresses = new AddressBook(disk, dataDirectory, logger);
+    await addresses.load();
+    addresses.update((fakePd?.stores ?? []).map((store) => fullStore({ ...store, state: StoreState.STORE_UP })));
+    const bootNonce = rng.bytes(16);
+    let pdClient: PdClient | undefined;
+    const engine = await openEngine({
+      env,
+      clusterId: config.clusterId,
+      storeId: identity.storeId,
+      incarnation: identity.incarnation,
+      newestLogIncarnation: identity.previousIncarnation,
+      bootNonce,
+      kv,
+      logDirectory: places.logDirectory,
+      snapshotDirectory: `${dataDirectory}/snapshots`,
+      initialRegions: initialRegions(fakePd, identity.storeId),
+      limits: { overlayBytes: config["overlay.maxBytes"] },
+      raft: {
+        tickMs: config["raft.tickMs"],
+        electionTicks: config["raft.electionTicks"],
+        heartbeatTicks: config["raft.heartbeatTicks"],
+      },
+      resolveStore: (storeId) => addresses.resolve(storeId),
+      storeBook: () => addresses.all(),
+      onRegionChanged: (regionId) => pdClient?.regionChanged(regionId),
+      onFatal,
+    });
+    closers.push(() => engine.close());
+
+    const server: RpcServer = net.createServer();
+    engine.addServices(server);
+    const address = await server.listen(config.address);
+    const store: StoreInit = {
+      storeId: identity.storeId,
+      name: identity.name,
+      address: config.advertiseAddress ?? address,
+      statusAddress: dependencies.statusAddress,
+      uuid: Buffer.from(identity.uuid, "hex"),
+      incarnation: identity.incarnation,
+      bootNonce,
+      labels: config.labels,
+      version: VERSION,
+      featureLevel: FEATURE_LEVEL,
+    };
+    addresses.update([fullStore(store)]);
+
+    if (pd !== undefined) {
+      const measure = createStoreMeasure({ engine, disk, clock, dataDirectory });
+      const options = { env, pd, engine, addresses, clusterId: config.clusterId, store, dataDirectory, measure };
+      pdClient = new PdClient({ ...options, onRefused: onFatal });
+      const joined = pdClient.start();
+      if (isNew) await joined;
+    }
+    const client = pdClient;
+    return {
+      storeId: identity.storeId,
+      identity,
+      address,
+      engine,
+      dataDirectory,
+      hasJoined: () => client?.hasJoined ?? true,
+      close: async () => {
+        client?.drainLeaders();
+        await engine.host.transferAllLeaders(config["shutdown.transferMs"]);
+        client?.close();
+        await server.close(SERVER_GRACE_MS);
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    pd?.close();
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Gives a store without identity one, or finds out that it must not have one. */
+async function makeIdentity(
+  config: StoreConfig,
+  { env, fakePd }: StoreDependencies,
+  places: IdentityDirectories,
+  kv: KvEngine,
+  pd: PdChannel | undefined,
+): Promise<void> {
+  const leftovers = kv.iterate(REGION_RANGE);
+  const hasRegions = (await leftovers.next(1)).length > 0;
+  await leftovers.close();
+  if (hasRegions || fakePd?.initialState === "existing") {
+    throw new RheaError(
+      "DISK_LOST",
+      `${config.dataDir} has no identity but ${hasRegions ? "holds regions" : "the store is said to exist already"}: replace it under a new name`,
+    );
+  }
+  if (pd !== undefined) {
+    await enlist(pd, places, { clusterId: config.clusterId, name: config.name }, env.rng);
+    return;
+  }
+  const own = fakePd?.stores.find((store) => store.name === config.name);
+  if (own === undefined) throw new RheaError("INVALID_CONFIG", `fakePd lists no store named "${config.name}"`);
+  const uuid = env.rng.bytes(16).toString("hex");
+  await createIdentity(places, { clusterId: config.clusterId, storeId: own.storeId, name: config.name, uuid });
+}
+
+function initialRegions(fakePd: FakePd | undefined, storeId: number): InitialRegion[] {
+  return (fakePd?.regions ?? []).filter(({ voters }) => voters.some((voter) => voter.storeId === storeId));
+}
+
+function fullStore(store: StoreInit): Parameters<AddressBook["update"]>[0][number] {
+  return {
+    storeId: store.storeId ?? 0,
+    name: store.name ?? "",
+    address: store.address ?? "",
+    statusAddress: store.statusAddress ?? "",
+    uuid: store.uuid ?? new Uint8Array(0),
+    incarnation: store.incarnation ?? 0,
+    bootNonce: store.bootNonce ?? new Uint8Array(0),
+    state: store.state ?? StoreState.STORE_UP,
+    labels: { ...store.labels },
+    version: store.version ?? "",
+    featureLevel: store.featureLevel ?? 0,
+    raftAddress: store.raftAddress ?? "",
+  };
+}

@@ -4,7 +4,15 @@
  */
 export type { ConfState, Entry, HardState, PeerId } from "./core/types.js";
 export { openLog } from "./log/index.js";
-export type { GroupLifecycle, GroupLog, LogOptions, LogRecord, LogStats, PendingInstall, RaftLog } from "./log/index.js";
+export type {
+  GroupLifecycle,
+  GroupLog,
+  LogOptions,
+  LogRecord,
+  LogStats,
+  PendingInstall,
+  RaftLog,
+} from "./log/index.js";
 export { createRaftHost } from "./node/index.js";
 export type {
   CommittedConfChange,
@@ -19,6 +27,7 @@ export type {
   RaftHost,
   RaftHostOptions,
   RaftNode,
+  RaftObserver,
   SavedSnapshot,
   SnapshotFiles,
   StateMachine,

@@ -1,6 +1,6 @@
 /** The host's border: JRaft's Node, Task, StateMachine and CliService for many groups in one process. */
 import type { Clock, Disk, Logger, Net, RheaError, Rng, RpcServer, Scheduler } from "@rhea/common";
-import type { ConfState, EntryType, PeerId, RaftStateType } from "../core/types.js";
+import type { ConfState, Entry, EntryType, HardState, PeerId, RaftStateType } from "../core/types.js";
 import type { RaftLog } from "../log/api.js";
 
 /** A member of a group. Peer ids are never reused. */
@@ -192,6 +192,16 @@ export interface HostLimits {
   readonly maxSnapshots: number;
 }
 
+/** Hears what consensus does in one process, for checks over many of them. */
+export interface RaftObserver {
+  /** A peer began to lead `term`; its log reaches to `lastIndex`. */
+  onLeader?(groupId: number, peerId: PeerId, term: number, lastIndex: number): void;
+  /** Committed entries are about to be applied, membership changes among them. */
+  onCommitted?(groupId: number, peerId: PeerId, entries: readonly Entry[]): void;
+  /** A term and vote became durable. */
+  onHardState?(groupId: number, peerId: PeerId, state: HardState): void;
+}
+
 /** What a host needs. */
 export interface RaftHostOptions {
   readonly clusterId: number;
@@ -218,6 +228,8 @@ export interface RaftHostOptions {
   describeGroup?(groupId: number): GroupDescription | undefined;
   /** A failure that must stop the process (the log failed, an invariant broke). */
   onFatal(error: RheaError): void;
+  /** Hears what consensus does; for the simulator. Whatever it throws is fatal. */
+  readonly observer?: RaftObserver;
   /** Test builds only. */
   readonly testMutations?: { readonly commitOldTermByCounting?: boolean };
 }

@@ -1,80 +1,26 @@
 /** One group's peer: the core, its log, its state machine, and what users wait for. The host visits it in its turn when it is dirty. */
 import { InvariantError, RheaError, type Logger } from "@rhea/common";
-import {
-  isVoter,
-  LOCAL_APPEND_THREAD,
-  LOCAL_APPLY_THREAD,
-  ProposalDroppedError,
-  raftEventLevel,
-  RawNode,
-  type RaftEvent,
-} from "../core/index.js";
+import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, ProposalDroppedError, RawNode } from "../core/index.js";
 import type { ConfChangeV2, Entry, HardState, Message, PeerId } from "../core/types.js";
-import type { GroupLog, LogRecord } from "../log/api.js";
-import type {
-  GroupOptions,
-  HostLimits,
-  NodeStatus,
-  PeerInfo,
-  RaftHostOptions,
-  RaftNode,
-  StateMachine,
-  Task,
-} from "./api.js";
+import type { GroupLog } from "../log/api.js";
+import type { GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
 import { Applier, type ApplyTarget, type InstalledSnapshot } from "./apply.js";
-import { encodeChangeContext, MemberList } from "./membership.js";
-import { changeBusy, closing, leadershipLost, noLeader, notLeader, type LeaderHint } from "./node-errors.js";
-import { nodeStatus, type Contact } from "./node-status.js";
+import { Contacts } from "./contacts.js";
+import { coreConfig } from "./core-config.js";
+import type { AwaitedAppend, GroupHost, PeerPlace, TurnOutput } from "./group-host.js";
+import { MemberList } from "./membership.js";
+import { closing, leadershipLost, noLeader, notLeader } from "./node-errors.js";
+import { nodeStatus } from "./node-status.js";
 import { ProposalQueue } from "./proposals.js";
 import { ReadRounds } from "./read-index.js";
 import { AdminRequests } from "./requests.js";
 import { LogStorage } from "./storage-adapter.js";
-import { truncationTarget } from "./truncation.js";
+import { liveFollowers, truncationTarget } from "./truncation.js";
 
-/** Committed entry bytes handed out and not yet applied. */
-const MAX_APPLYING_BYTES = 8 * 1024 * 1024;
-/** A follower not heard of for this long does not hold the log back. */
-const PINS_LOG_FOR_MS = 30_000;
 /** Entries that make a cut of the log worth a record at once; fewer are cut when the group has come to rest. */
 const WORTH_CUTTING = 1024;
 /** Readies taken from one group in one turn: more wait for the next turn, so that no group starves others. */
 const MAX_READIES_PER_TURN = 8;
-
-/** Messages to deliver once a turn's records are durable. */
-export interface AwaitedAppend {
-  readonly group: Group;
-  readonly responses: readonly Message[];
-  readonly hasRecords: boolean;
-  readonly installed: InstalledSnapshot | undefined;
-}
-
-/** What the host gathers from the groups it visits in one turn. */
-export interface TurnOutput {
-  readonly records: LogRecord[];
-  readonly awaited: AwaitedAppend[];
-}
-
-/** What a group needs of its host. */
-export interface GroupHost {
-  readonly options: RaftHostOptions;
-  readonly limits: HostLimits;
-  /** Ticks since the start, aligned over all groups. */
-  readonly tick: number;
-  /** Monotonic time of the present turn. */
-  readonly nowMs: number;
-  /** The log has not answered for an election timeout. */
-  readonly isDiskStalled: boolean;
-  markDirty(group: Group): void;
-  send(group: Group, message: Message): void;
-  sendSnapshot(group: Group, message: Message): void;
-  /** Writes the `installed` record and removes the staged files. */
-  finishInstall(group: Group, snapshot: InstalledSnapshot): void;
-  /** Reads the staged snapshot of an install that a crash interrupted. */
-  readStaged(file: string): Promise<InstalledSnapshot>;
-  /** Removes staged files that the core did not want. */
-  discardStaged(snapshot: InstalledSnapshot): void;
-  countReadRound(): void;
-}
 
 /** One group's peer in this process. */
 export class Group implements RaftNode, ApplyTarget {
@@ -84,14 +30,14 @@ export class Group implements RaftNode, ApplyTarget {
   readonly members: MemberList;
   /** Whether the host has it on its list for the next turn. Owned by the host. */
   isDirty = false;
-  readonly #host: GroupHost;
+  readonly #host: GroupHost<Group>;
   readonly #log: GroupLog;
   readonly #logger: Logger;
   readonly #applier: Applier;
   readonly #proposals: ProposalQueue;
   readonly #reads: ReadRounds;
   readonly #requests: AdminRequests;
-  readonly #contacts = new Map<PeerId, Contact>();
+  readonly #contacts: Contacts;
   #raw: RawNode | undefined;
   #state: "resuming" | "running" | "error" | "shutdown" = "resuming";
   #error: RheaError | undefined;
@@ -113,7 +59,7 @@ export class Group implements RaftNode, ApplyTarget {
   #wantsTruncation = 0;
   #lastCutApplied = 0;
 
-  constructor(host: GroupHost, options: GroupOptions, log: GroupLog, held: boolean) {
+  constructor(host: GroupHost<Group>, options: GroupOptions, log: GroupLog, held: boolean) {
     const { groupId, peerId, stateMachine, applied, confState, peers } = options;
     this.#host = host;
     this.#log = log;
@@ -122,12 +68,13 @@ export class Group implements RaftNode, ApplyTarget {
     this.stateMachine = stateMachine;
     this.#logger = host.options.logger;
     this.members = new MemberList(peers, confState);
+    this.#contacts = new Contacts(this.members);
     this.#applier = new Applier(this, applied, confState);
     this.#proposals = new ProposalQueue(host.limits.maxPendingProposals, (context, error) => {
       stateMachine.onDropped?.(context, error);
     });
     this.#reads = new ReadRounds(host.options.rng.bytes(8));
-    this.#requests = new AdminRequests(groupId);
+    this.#requests = new AdminRequests(groupId, this.members);
     this.#storedTerm = log.hardState.term;
     this.#storedVote = log.hardState.vote;
     if (held) this.#held = [];
@@ -196,55 +143,24 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   async addPeer(peer: PeerInfo): Promise<void> {
-    const raw = this.#requireLeader();
-    const existing = this.members.get(peer.peerId);
-    if (existing !== undefined && existing.storeId !== peer.storeId) {
-      const stores = `on store ${existing.storeId}, not ${peer.storeId}`;
-      throw new RheaError(
-        "OPERATION_REFUSED",
-        `group ${this.groupId}: peer ${peer.peerId} is ${stores}: use a new peer id`,
-      );
-    }
-    if (existing?.role === peer.role) return;
-    if (existing?.role === "voter") {
-      const why = `peer ${peer.peerId} votes already: remove it and add a learner under a new id`;
-      throw new RheaError("OPERATION_REFUSED", `group ${this.groupId}: ${why}`);
-    }
-    const type = peer.role === "voter" ? "addNode" : "addLearnerNode";
-    const context = encodeChangeContext([peer]);
-    await this.#proposeChange(
-      raw,
-      { transition: "auto", changes: [{ type, nodeId: peer.peerId }], context },
-      "addPeer",
-    );
+    const change = this.#requests.addPeer(this.#requireLeader(), peer);
+    this.#host.markDirty(this);
+    await change;
   }
 
   async removePeer(peerId: PeerId): Promise<void> {
-    const raw = this.#requireLeader();
-    const existing = this.members.get(peerId);
-    if (existing === undefined) return;
-    const voters = this.members.all.filter(({ role }) => role === "voter");
-    if (existing.role === "voter" && voters.length === 1) {
-      throw new RheaError(
-        "OPERATION_REFUSED",
-        `group ${this.groupId}: peer ${peerId} is its only voter: add another first`,
-      );
-    }
-    const changes = [{ type: "removeNode", nodeId: peerId }] as const;
-    const context = encodeChangeContext([existing]);
-    await this.#proposeChange(raw, { transition: "auto", changes, context }, "removePeer");
+    const change = this.#requests.removePeer(this.#requireLeader(), peerId);
+    this.#host.markDirty(this);
+    await change;
   }
 
   async transferLeadershipTo(peerId: PeerId): Promise<void> {
     const raw = this.#requireLeader();
     if (peerId === this.peerId) return;
-    if (this.members.get(peerId)?.role !== "voter") {
-      throw new RheaError("OPERATION_REFUSED", `group ${this.groupId}: peer ${peerId} is no voter of it`);
-    }
     const { tick, limits } = this.#host;
-    raw.transferLeader(peerId);
+    const transfer = this.#requests.transfer(raw, peerId, tick + limits.electionTicks + limits.heartbeatTicks);
     this.#host.markDirty(this);
-    await this.#requests.waitForTransfer(peerId, tick + limits.electionTicks + limits.heartbeatTicks);
+    await transfer;
   }
 
   listPeers(): readonly PeerInfo[] {
@@ -299,7 +215,7 @@ export class Group implements RaftNode, ApplyTarget {
 
   /** The store of a member, as far as membership or its own messages tell; 0 if unknown. */
   storeOf(peerId: PeerId): number {
-    return this.#contacts.get(peerId)?.storeId ?? this.members.get(peerId)?.storeId ?? 0;
+    return this.#contacts.storeOf(peerId);
   }
 
   /** Whether a message may find nobody there, so that it must say what the group is. */
@@ -312,7 +228,7 @@ export class Group implements RaftNode, ApplyTarget {
         return message.commit === 0;
       case "app":
       case "snap":
-        return !this.#contacts.has(message.to);
+        return !this.#contacts.hasHeard(message.to);
       default:
         return false;
     }
@@ -321,7 +237,7 @@ export class Group implements RaftNode, ApplyTarget {
   /** Takes a message of another peer in. */
   receive(fromStore: number, message: Message): void {
     if (this.#state !== "running" || message.to !== this.peerId) return;
-    this.#hear(message.from, fromStore);
+    this.#contacts.hear(message.from, fromStore, this.#host.nowMs);
     this.#raw?.step(message);
     this.#host.markDirty(this);
   }
@@ -361,7 +277,7 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   /** Collects what this group has to write, send and apply. Calls nothing of the embedder. */
-  collect(turn: TurnOutput): void {
+  collect(turn: TurnOutput<Group>): void {
     const raw = this.#raw;
     if (this.#state !== "running" || raw === undefined) return;
     if (this.#proposals.hasWaiting) this.#propose(raw);
@@ -395,8 +311,9 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   /** The records that came with these responses are durable. */
-  onDurable({ responses, hasRecords, installed }: AwaitedAppend): void {
+  onDurable({ responses, hasRecords, installed, hardState }: AwaitedAppend<Group>): void {
     if (hasRecords) this.#inflightAppends--;
+    if (hardState !== undefined) this.#host.options.observer?.onHardState?.(this.groupId, this.peerId, hardState);
     if (this.#state !== "running") return;
     if (installed !== undefined) {
       this.#applier.addSnapshot(installed);
@@ -452,7 +369,7 @@ export class Group implements RaftNode, ApplyTarget {
       liveBytes,
       maxEntries,
       maxBytes,
-      followers: this.isLeader ? this.#livePeers() : undefined,
+      followers: this.#followers(),
       leaderTruncatedIndex: this.#leaderTruncatedIndex,
     });
     if (target <= truncatedIndex) return;
@@ -486,7 +403,7 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   onSnapshotLoaded(snapshot: InstalledSnapshot): void {
-    this.#host.finishInstall(this, snapshot);
+    this.#host.finishInstall(this.groupId, snapshot);
     if (this.#state === "resuming") this.#startCore(false);
   }
 
@@ -517,29 +434,9 @@ export class Group implements RaftNode, ApplyTarget {
 
   #startCore(campaignAtOnce: boolean): void {
     const { options, limits } = this.#host;
-    const { rng, testMutations } = options;
+    const { groupId, peerId, applied } = this;
     const storage = new LogStorage(this.#log, () => this.#appliedState());
-    this.#raw = new RawNode({
-      id: this.peerId,
-      electionTick: limits.electionTicks,
-      heartbeatTick: limits.heartbeatTicks,
-      storage,
-      applied: this.applied,
-      asyncStorageWrites: true,
-      maxSizePerMsg: limits.maxMessageBytes,
-      maxCommittedSizePerReady: MAX_APPLYING_BYTES,
-      maxUncommittedEntriesSize: limits.maxUncommittedBytes,
-      maxInflightMsgs: limits.maxInflightMessages,
-      checkQuorum: true,
-      preVote: true,
-      disableProposalForwarding: true,
-      stepDownOnRemoval: true,
-      random: (n) => rng.int(n),
-      onEvent: (event) => {
-        this.#onEvent(event);
-      },
-      ...(testMutations === undefined ? {} : { testMutations }),
-    });
+    this.#raw = new RawNode(coreConfig({ groupId, peerId, applied, storage }, limits, options));
     this.#state = "running";
     const { voters } = this.#applier.confState;
     // Nobody else can be leading a group with one voter.
@@ -561,26 +458,9 @@ export class Group implements RaftNode, ApplyTarget {
     return this.#raw;
   }
 
-  #leaderHint(): LeaderHint {
+  #leaderHint(): PeerPlace {
     const peerId = this.leaderId;
     return { peerId, storeId: peerId === 0 ? 0 : this.storeOf(peerId) };
-  }
-
-  #hear(peerId: PeerId, storeId: number): void {
-    const contact = this.#contacts.get(peerId);
-    if (contact === undefined) this.#contacts.set(peerId, { storeId, heardMs: this.#host.nowMs });
-    else {
-      contact.heardMs = this.#host.nowMs;
-      contact.storeId = storeId;
-    }
-  }
-
-  async #proposeChange(raw: RawNode, change: ConfChangeV2, what: string): Promise<void> {
-    if (this.#requests.hasChange) throw changeBusy(this.groupId);
-    // An index of 0 cannot come: this peer leads, and no proposal is forwarded.
-    const index = raw.proposeConfChange(change);
-    this.#host.markDirty(this);
-    await this.#requests.waitForChange(index, raw.basicStatus().term, what);
   }
 
   #propose(raw: RawNode): void {
@@ -656,6 +536,7 @@ export class Group implements RaftNode, ApplyTarget {
       // All groups' heartbeats fall on the same ticks, so that one message per store carries them.
       const behind = this.#host.tick % this.#host.limits.heartbeatTicks;
       for (let i = 0; i < behind; i++) raw.tick();
+      this.#host.options.observer?.onLeader?.(this.groupId, this.peerId, term, this.#log.lastIndex);
       this.#notices.push(() => stateMachine.onLeaderStart?.(term));
     }
     if (lead !== this.#knownLeader || (term !== this.#knownTerm && lead !== 0)) {
@@ -669,21 +550,23 @@ export class Group implements RaftNode, ApplyTarget {
     this.#knownIsLeader = isLeader;
   }
 
-  #dispatch(message: Message, turn: TurnOutput): void {
+  #dispatch(message: Message, turn: TurnOutput<Group>): void {
     if (message.to === LOCAL_APPEND_THREAD) this.#store(message, turn);
-    else if (message.to === LOCAL_APPLY_THREAD) this.#applier.addEntries(message.entries, message.responses ?? []);
-    else this.#send(message);
+    else if (message.to === LOCAL_APPLY_THREAD) {
+      this.#host.options.observer?.onCommitted?.(this.groupId, this.peerId, message.entries);
+      this.#applier.addEntries(message.entries, message.responses ?? []);
+    } else this.#send(message);
   }
 
   /** Turns an order to store into records. What changes the commit index only is not worth a write: it is found again. */
-  #store(message: Message, turn: TurnOutput): void {
+  #store(message: Message, turn: TurnOutput<Group>): void {
     const { entries, snapshot, term, vote, commit, responses = [] } = message;
     const { groupId } = this;
     const hasNewVote = term !== 0 && (term !== this.#storedTerm || vote !== this.#storedVote);
     const hasRecords = entries.length > 0 || snapshot !== undefined || hasNewVote;
     if (!hasRecords) {
       if (this.#inflightAppends === 0) this.respond(responses);
-      else turn.awaited.push({ group: this, responses, hasRecords, installed: undefined });
+      else turn.awaited.push({ group: this, responses, hasRecords, installed: undefined, hardState: undefined });
       return;
     }
     const installed = snapshot === undefined ? undefined : this.#takeStaged(snapshot.metadata.index);
@@ -692,14 +575,14 @@ export class Group implements RaftNode, ApplyTarget {
       turn.records.push({ kind: "install", groupId, file: installed.staging, index, term: snapshotTerm, confState });
     }
     if (entries.length > 0) turn.records.push({ kind: "entries", groupId, entries });
-    if (term !== 0) {
-      const hardState: HardState = { term, vote, commit };
+    const hardState: HardState | undefined = term === 0 ? undefined : { term, vote, commit };
+    if (hardState !== undefined) {
       turn.records.push({ kind: "hardState", groupId, hardState });
       this.#storedTerm = term;
       this.#storedVote = vote;
     }
     this.#inflightAppends++;
-    turn.awaited.push({ group: this, responses, hasRecords, installed });
+    turn.awaited.push({ group: this, responses, hasRecords, installed, hardState });
   }
 
   #takeStaged(index: number): InstalledSnapshot {
@@ -728,21 +611,16 @@ export class Group implements RaftNode, ApplyTarget {
     else this.#host.send(this, message);
   }
 
-  #truncate(turn: TurnOutput): void {
+  #truncate(turn: TurnOutput<Group>): void {
     const index = this.#wantsTruncation;
     this.#wantsTruncation = 0;
     turn.records.push({ kind: "truncate", groupId: this.groupId, index, term: this.#log.term(index) });
   }
 
-  #livePeers() {
-    const status = this.#raw?.status();
-    const since = this.#host.nowMs - PINS_LOG_FOR_MS;
-    const live = [];
-    for (const [peerId, progress] of status?.progress ?? []) {
-      if (peerId === this.peerId) continue;
-      if (progress.recentActive || (this.#contacts.get(peerId)?.heardMs ?? -Infinity) > since) live.push(progress);
-    }
-    return live;
+  /** On a leader: its followers that are alive. */
+  #followers() {
+    if (this.#raw === undefined || !this.isLeader) return undefined;
+    return liveFollowers(this.peerId, this.#raw.status(), this.#contacts, this.#host.nowMs);
   }
 
   #giveUpProposals(): void {
@@ -759,15 +637,5 @@ export class Group implements RaftNode, ApplyTarget {
     this.#reads.reject(why(), true);
     this.#requests.reject(why());
     this.#endStaged(why());
-  }
-
-  #onEvent(event: RaftEvent): void {
-    const level =
-      event.kind === "becameLeader"
-        ? "info"
-        : raftEventLevel(event.kind) === "info"
-          ? "debug"
-          : raftEventLevel(event.kind);
-    if (this.#logger.isEnabled(level)) this.#logger.log(level, event.kind, { groupId: this.groupId, ...event });
   }
 }

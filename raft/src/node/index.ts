@@ -19,6 +19,7 @@ export type {
   RaftHost,
   RaftHostOptions,
   RaftNode,
+  RaftObserver,
   SavedSnapshot,
   SnapshotFiles,
   StateMachine,

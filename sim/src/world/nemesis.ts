@@ -1,4 +1,5 @@
 /** Does the harm: one fault at a time or several, each undone after a while, so that the world always can heal. */
+import { PeerRole } from "@rhea/proto";
 import type { EventQueue } from "./event-queue.js";
 import type { SimRandom } from "./random.js";
 import type { SafetyChecker } from "./safety.js";
@@ -114,8 +115,8 @@ export function createNemesis({ queue, random, net, stores }: NemesisOptions): N
     const region = at === undefined ? undefined : at.store.engine?.region(at.regionId);
     if (region === undefined) return;
     const { peers } = region.descriptor;
-    const learner = peers.find((peer) => peer.role === "learner");
-    const voters = peers.filter((peer) => peer.role === "voter");
+    const learner = peers.find((peer) => peer.role === PeerRole.LEARNER);
+    const voters = peers.filter((peer) => peer.role === PeerRole.VOTER);
     const absent = stores.filter((store) => peers.every((peer) => peer.storeId !== store.storeId));
     const target = absent[0];
     if (learner !== undefined)
@@ -210,7 +211,7 @@ export function createNemesis({ queue, random, net, stores }: NemesisOptions): N
       const at = leaderOf();
       const region = at?.store.engine?.region(at.regionId);
       const targets =
-        region?.descriptor.peers.filter((peer) => peer.role === "voter" && peer.peerId !== region.peerId) ?? [];
+        region?.descriptor.peers.filter((peer) => peer.role === PeerRole.VOTER && peer.peerId !== region.peerId) ?? [];
       if (region === undefined || targets.length === 0) return;
       attempt("transfer", region.transferLeadershipTo(random.pick(targets).peerId));
     },

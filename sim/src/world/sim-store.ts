@@ -83,15 +83,9 @@ export function createSimStore(setting: StoreSetting, storeId: number): SimStore
         host: { commitOldTermByCounting: setting.mutations.commitOldTermByCounting ?? false },
       },
       observer: {
-        onLeader: (groupId, peerId, term, lastIndex) => {
-          safety.onLeader(groupId, peerId, term, lastIndex);
-        },
-        onApply: (groupId, peerId, entries) => {
-          safety.onApply(groupId, peerId, entries);
-        },
-        onHardState: (groupId, peerId, state) => {
-          safety.onHardState(groupId, peerId, state);
-        },
+        onLeader: safety.onLeader,
+        onCommitted: safety.onApply,
+        onHardState: safety.onHardState,
       },
     });
     const server = network.net.createServer();

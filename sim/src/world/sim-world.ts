@@ -10,7 +10,7 @@ import { createEventQueue, createProcessTime } from "./event-queue.js";
 import { createNemesis } from "./nemesis.js";
 import { createRandom } from "./random.js";
 import { createSafetyChecker } from "./safety.js";
-import { checkWorld, isConverged } from "./world-checks.js";
+import { checkWorld, compareReplicas, isConverged } from "./world-checks.js";
 import { createSimNet } from "./sim-net.js";
 import { createSimStore, type SimStore } from "./sim-store.js";
 
@@ -173,6 +173,9 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     }
   }
   if (violations.length === 0) {
+    const compared = compareReplicas(stores).catch((error: unknown) => void violations.push(RheaError.from(error)));
+    await queue.runUntil(queue.nowMs + 2_000);
+    await compared;
     const verdict = checkLinearizable(history, registerModel);
     if (!verdict.ok) violations.push(new InvariantError(`not linearizable: key ${verdict.key}\n${verdict.witness}`));
   }

@@ -1,5 +1,5 @@
 /** Checks over all stores at once: ranges, epochs, convergence. */
-import { crc32, InvariantError, toLatin1 } from "@rhea/common";
+import { crc32, InvariantError } from "@rhea/common";
 import type { SimStore } from "./sim-store.js";
 
 /** Checks every live store: its regions do not overlap; regions with equal epochs are equal on all stores. Throws InvariantError. */
@@ -12,13 +12,13 @@ export function checkWorld(stores: readonly SimStore[]): void {
     for (const region of engine.regions()) {
       if (region.state !== "live") continue;
       const { descriptor } = region;
-      const start = toLatin1(descriptor.startKey);
+      const start = descriptor.start;
       if (endedBy !== 0 && (end === "" || start < end)) {
         throw new InvariantError(
           `store ${storeId}: regions ${endedBy} and ${region.regionId} overlap at ${JSON.stringify(start)}`,
         );
       }
-      end = toLatin1(descriptor.endKey);
+      end = descriptor.end;
       endedBy = region.regionId;
       const key = `${region.regionId}@${descriptor.epoch.confVer},${descriptor.epoch.version}`;
       const shape = `${start}..${end}:${descriptor.peers
@@ -53,7 +53,7 @@ export function isConverged(stores: readonly SimStore[]): string {
     const region = stores[leader.storeId - 1]?.engine?.region(regionId);
     return region === undefined
       ? { start: "?", end: "?" }
-      : { start: toLatin1(region.descriptor.startKey), end: toLatin1(region.descriptor.endKey) };
+      : { start: region.descriptor.start, end: region.descriptor.end };
   });
   ranges.sort((a, b) => (a.start < b.start ? -1 : 1));
   for (const [i, range] of ranges.entries()) {

@@ -9,7 +9,8 @@ import { PeerLink } from "../transport/peer-link.js";
 import type { GroupOptions, HostLimits, HostStats, RaftHost, RaftHostOptions, RaftNode } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 import { addCliService } from "./cli-service.js";
-import { Group, type AwaitedAppend, type GroupHost, type TurnOutput } from "./group.js";
+import { Group } from "./group.js";
+import type { AwaitedAppend, GroupHost, TurnOutput } from "./group-host.js";
 import { handOverLeaders } from "./leader-hand-over.js";
 import { resolveLimits } from "./limits.js";
 import {
@@ -47,7 +48,7 @@ function defaultStart({ confState, stateMachine }: GroupOptions): { readonly ind
   return isFirst ? DEFAULT_START : { index: 0, term: 0 };
 }
 
-class Host implements RaftHost, GroupHost {
+class Host implements RaftHost, GroupHost<Group> {
   readonly options: RaftHostOptions;
   readonly limits: HostLimits;
   tick = 0;
@@ -59,7 +60,7 @@ class Host implements RaftHost, GroupHost {
   readonly #inbound: Inbound;
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
-  readonly #turnLog: TurnLog<AwaitedAppend>;
+  readonly #turnLog: TurnLog<AwaitedAppend<Group>>;
   readonly #groups = new Map<number, Group>();
   readonly #links = new Map<number, PeerLink>();
   readonly #touched = new Set<PeerLink>();
@@ -82,7 +83,7 @@ class Host implements RaftHost, GroupHost {
     this.#logger = options.logger;
     this.#identities = new IdentityBook({ clusterId, storeId, incarnation, bootNonce, featureLevel });
     this.#staging = new SnapshotStaging(disk, options.snapshotDirectory, incarnation);
-    this.#turnLog = new TurnLog<AwaitedAppend>(
+    this.#turnLog = new TurnLog<AwaitedAppend<Group>>(
       log,
       (awaited) => {
         this.#guard(() => {
@@ -274,8 +275,7 @@ class Host implements RaftHost, GroupHost {
     this.#sender.send({ groupId, toStore: group.storeOf(message.to), message, stateMachine, description });
   }
 
-  finishInstall(group: Group, snapshot: InstalledSnapshot): void {
-    const { groupId } = group;
+  finishInstall(groupId: number, snapshot: InstalledSnapshot): void {
     this.options.log.append([{ kind: "installed", groupId }]).then(
       () => {
         this.discardStaged(snapshot);
@@ -321,7 +321,7 @@ class Host implements RaftHost, GroupHost {
     const groups = this.#dirty;
     this.#dirty = [];
     for (const group of groups) group.isDirty = false;
-    const turn: TurnOutput = { records: [], awaited: [] };
+    const turn: TurnOutput<Group> = { records: [], awaited: [] };
     for (const group of groups) group.collect(turn);
     // The write starts first: it takes longest. Nothing of the embedder has run since the records were collected.
     this.#turnLog.append(turn.records, turn.awaited);

@@ -20,7 +20,7 @@ export interface HandOverOptions {
   readonly timeoutMs: number;
   /** Ms between attempts; also the age at which a voter counts as silent, times ten. */
   readonly stepMs: number;
-  nodes(): Iterable<RaftNode>;
+  readonly nodes: () => Iterable<RaftNode>;
 }
 
 /** Moves all leaderships that can be moved; resolves when none is left or at the timeout. */

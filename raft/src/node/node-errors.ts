@@ -1,15 +1,9 @@
 /** The errors a node answers with; messages name the group and what to do. */
 import { RheaError } from "@rhea/common";
-import type { PeerId } from "../core/types.js";
-
-/** Where a leader is believed to be. */
-export interface LeaderHint {
-  readonly peerId: PeerId;
-  readonly storeId: number;
-}
+import type { PeerPlace } from "./group-host.js";
 
 /** This peer does not lead. */
-export function notLeader(groupId: number, leader: LeaderHint, maybeApplied = false): RheaError {
+export function notLeader(groupId: number, leader: PeerPlace, maybeApplied = false): RheaError {
   const where = leader.peerId === 0 ? "its leader is unknown" : `peer ${leader.peerId} on store ${leader.storeId} does`;
   const details = {
     regionId: groupId,
@@ -20,7 +14,7 @@ export function notLeader(groupId: number, leader: LeaderHint, maybeApplied = fa
 }
 
 /** Leadership was lost with the proposal in the log. */
-export function leadershipLost(groupId: number, leader: LeaderHint): RheaError {
+export function leadershipLost(groupId: number, leader: PeerPlace): RheaError {
   const details = { regionId: groupId, maybeApplied: true, ...(leader.peerId === 0 ? {} : { leader }) };
   const message = `group ${groupId}: leadership was lost before the entry committed: it may still be applied`;
   return new RheaError("NOT_LEADER", message, { details });

@@ -3,17 +3,11 @@ import type { RheaError } from "@rhea/common";
 import type { ConfState, PeerId, RaftStatus } from "../core/types.js";
 import type { GroupLog } from "../log/api.js";
 import type { NodeStatus, PeerStatus } from "./api.js";
+import type { Contacts } from "./contacts.js";
 import type { MemberList } from "./membership.js";
 
 /** Entries a peer may lack and still count as caught up, under writes. */
 const CAUGHT_UP_LAG = 256;
-
-/** When and from where a peer was heard of last. */
-export interface Contact {
-  storeId: number;
-  /** Monotonic. */
-  heardMs: number;
-}
 
 /** What a status is made of. */
 export interface StatusParts {
@@ -27,7 +21,7 @@ export interface StatusParts {
   readonly applied: number;
   readonly confState: ConfState;
   readonly members: MemberList;
-  readonly contacts: ReadonlyMap<PeerId, Contact>;
+  readonly contacts: Contacts;
   readonly nowMs: number;
 }
 
@@ -57,9 +51,8 @@ function progressOf({ peerId: self, members, contacts, nowMs }: StatusParts, raf
   for (const [peerId, { match, state }] of raft.progress) {
     const peer = members.get(peerId);
     if (peer === undefined) continue;
-    const heardMs = contacts.get(peerId)?.heardMs;
-    const lastActiveMs =
-      peerId === self ? 0 : heardMs === undefined ? Number.MAX_SAFE_INTEGER : Math.max(0, nowMs - heardMs);
+    const silentMs = peerId === self ? 0 : nowMs - contacts.heardMs(peerId);
+    const lastActiveMs = Math.min(Math.max(0, silentMs), Number.MAX_SAFE_INTEGER);
     const isCaughtUp = peerId === self || (state === "replicate" && match + CAUGHT_UP_LAG >= raft.commit);
     list.push({ ...peer, match, state, lastActiveMs, isCaughtUp });
   }

@@ -124,7 +124,7 @@ export class SnapshotReceiver {
   async #open(chunk: SnapshotChunk): Promise<Reception> {
     const { handshake, header, files } = chunk;
     const { identities, staging } = this.#options;
-    if (handshake === null || header?.snapshot == null) {
+    if (handshake === null || header === null || header.snapshot === null) {
       throw new RheaError("INVALID_ARGUMENT", "a snapshot begins with a handshake and a header");
     }
     const refusal = identities.check(handshake) ?? this.#options.judge(handshake.storeId, header);

@@ -1,5 +1,5 @@
 /** Stores of the test world: a host over an in-memory disk, with a state machine that keeps what it applied. */
-import { RheaError, type Logger } from "@rhea/common";
+import type { Logger, RheaError } from "@rhea/common";
 import type { ConfState } from "../core/types.js";
 import { openLog } from "../log/index.js";
 import type { RaftLog } from "../log/api.js";

@@ -182,14 +182,13 @@ export class MemoryNet {
       },
       stream: (method, serve) => {
         handler.streams.set(method.path, (pipe) => {
-          const { encodeResponse, decodeRequest, path } = method;
           serve(
             this.#face(
               pipe,
               1,
-              path,
-              (m) => encodeResponse(m),
-              (bytes) => decodeRequest(bytes),
+              method.path,
+              (m) => method.encodeResponse(m),
+              (bytes) => method.decodeRequest(bytes),
             ),
           );
         });
@@ -232,13 +231,13 @@ export class MemoryNet {
       if (serve === undefined) this.#break(pipe, new RheaError("UNAVAILABLE", `connect ECONNREFUSED ${to}`));
       else serve(pipe);
     });
-    const { encodeRequest, decodeResponse, path } = method;
+
     return this.#face(
       pipe,
       0,
-      path,
-      (m) => encodeRequest(m),
-      (bytes) => decodeResponse(bytes),
+      method.path,
+      (m) => method.encodeRequest(m),
+      (bytes) => method.decodeResponse(bytes),
     );
   }
 

@@ -201,6 +201,7 @@ describe("raft host: transport", () => {
     }
     world.net.heal();
     for (const store of world.stores) if (!store.isOpen) await store.open({ maxLogEntries: 40 });
+    await world.time.run(5_000);
     await world.write("end");
     const [first, ...rest] = world.stores.map((store) => store.texts());
     for (const texts of rest) deepEqual(texts, first, `seed ${seed}`);

@@ -1,5 +1,9 @@
 /** How far a group's log may be cut. */
-import type { ProgressStatus } from "../core/types.js";
+import type { PeerId, ProgressStatus, RaftStatus } from "../core/types.js";
+import type { Contacts } from "./contacts.js";
+
+/** A follower not heard of for this long does not hold the log back. */
+const PINS_LOG_FOR_MS = 30_000;
 
 /** What the decision rests on. All indexes are of one group's log. */
 export interface TruncationInput {
@@ -35,4 +39,14 @@ export function truncationTarget(input: TruncationInput): number {
     if (needed >= giveUpBelow) target = Math.min(target, needed);
   }
   return target;
+}
+
+/** Of a leader's followers, those that were heard of lately. */
+export function liveFollowers(self: PeerId, status: RaftStatus, contacts: Contacts, nowMs: number): ProgressStatus[] {
+  const live: ProgressStatus[] = [];
+  for (const [peerId, progress] of status.progress) {
+    if (peerId === self) continue;
+    if (progress.recentActive || contacts.heardMs(peerId) > nowMs - PINS_LOG_FOR_MS) live.push(progress);
+  }
+  return live;
 }

@@ -98,7 +98,9 @@ export class PeerLink {
       if (this.outbox.hasHeartbeats) stream.send(this.#take(true));
       return;
     }
-    while (this.#isWritable && !this.outbox.isEmpty) this.#isWritable = stream.send(this.#take(false));
+    let isWritable = true;
+    while (isWritable && !this.outbox.isEmpty) isWritable = stream.send(this.#take(false));
+    this.#isWritable = isWritable;
   }
 
   /** The other process showed signs of life: no need to rest any longer. */

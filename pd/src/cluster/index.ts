@@ -5,8 +5,7 @@
 export { createCluster } from "./cluster.js";
 export type { Cluster, ClusterView } from "./cluster.js";
 export { IdWindow } from "./ids.js";
-export { MIN_REGION_SCORE, RegionMap, regionScore } from "./region-map.js";
-export type { PutOutcome, RegionReportFields, RegionsView, StoreUsage } from "./region-map.js";
+export { regionScore } from "./region-map.js";
 export {
   describeRegion,
   isJoint,
@@ -30,4 +29,4 @@ export {
   storeToProto,
   storeToRecord,
 } from "./store.js";
-export type { StoreHealth, StoreIdentity, StoreLifecycle, StoreView } from "./store.js";
+export type { StoreIdentity, StoreView } from "./store.js";

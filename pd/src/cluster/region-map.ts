@@ -3,7 +3,7 @@ import { createOrderedMap, type OrderedMap } from "./ordered-map.js";
 import { isJoint, rangesOverlap, type RegionDescriptor, type RegionView } from "./region.js";
 
 /** A region counts at least this much (bytes) when stores are compared by size. */
-export const MIN_REGION_SCORE = 8 * 1024 * 1024;
+const MIN_REGION_SCORE = 8 * 1024 * 1024;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type RegionRecord = Mutable<RegionView>;

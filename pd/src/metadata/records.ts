@@ -16,7 +16,7 @@ const CLUSTER_KEY = "cluster";
 const CONFIG_KEY = "config";
 const IDS_KEY = "ids";
 /** The first id that is given out: 1 is PD's own group. */
-export const FIRST_ID = 2;
+const FIRST_ID = 2;
 
 const idKey = (kind: "store" | "region" | "operation", id: number) => `${kind}/${id.toString(16).padStart(16, "0")}`;
 

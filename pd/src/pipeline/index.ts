@@ -4,4 +4,4 @@
  */
 export { builtInHandlers } from "./handlers.js";
 export { HeartbeatPipeline } from "./pipeline.js";
-export type { HandlerCounters, HeartbeatHandler, RegionReport } from "./pipeline.js";
+export type { HeartbeatHandler, RegionReport } from "./pipeline.js";

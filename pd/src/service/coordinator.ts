@@ -1,5 +1,5 @@
 /** The working PD leader: model, operations, sessions and planner tied together. All methods run on the event loop and do not wait, unless they return a promise. */
-import { RheaError, type Clock, type ErrorCode, type Logger, type Scheduler, type TimerHandle } from "@rhea/common";
+import { RheaError, type Clock, type Logger, type Scheduler, type TimerHandle } from "@rhea/common";
 import type { ClusterConfig, ErrorInit, RegionStats, StoreInit, StoreToPd } from "@rhea/proto";
 import {
   createCluster,
@@ -41,11 +41,6 @@ export interface CoordinatorOptions {
   readonly logger: Logger;
   /** Handlers added from outside, in front of the one named. */
   readonly extraHandlers: readonly { readonly handler: HeartbeatHandler; readonly before: string | undefined }[];
-}
-
-/** Writes an error for the wire. */
-export function errorToProto(code: ErrorCode, message: string): ErrorInit {
-  return { code, message };
 }
 
 /** The leader's engine. Made when leadership is confirmed and everything is loaded; closed when it ends. */
@@ -150,7 +145,7 @@ export class Coordinator {
     const older = this.sessions.get(storeId);
     const isTakenOver = older !== undefined && older.bootNonce !== bootNonce;
     const farewell = isTakenOver
-      ? errorToProto("STALE_IDENTITY", `store ${storeId}: a newer process of this store has started`)
+      ? { code: "STALE_IDENTITY", message: `store ${storeId}: a newer process of this store has started` }
       : undefined;
     this.sessions.open({ storeId, incarnation, bootNonce, stream }, farewell);
     this.cluster.stores.setConnected(storeId, true);

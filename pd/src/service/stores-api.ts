@@ -20,7 +20,7 @@ const DEFAULT_LEASE_MS = 60_000;
 const MAX_LEASE_MS = 3_600_000;
 
 /** What PD knows of a store. */
-export function storeInfo(store: StoreView, coordinator: Coordinator): StoreInfoInit {
+function storeInfo(store: StoreView, coordinator: Coordinator): StoreInfoInit {
   const { cluster } = coordinator;
   const nowMs = coordinator.nowMs();
   const usage = cluster.regions.usage(store.storeId);

@@ -29,6 +29,7 @@ describe("router", () => {
     const { clock } = new VirtualTime();
     const asked: string[] = [];
     const source: RouteSource = {
+      name: "PD",
       async routes(key) {
         asked.push(key.toString());
         return key.toString() < "m" ? answer([1, "", "m", 1]) : answer([2, "m", "", 1]);
@@ -43,7 +44,7 @@ describe("router", () => {
 
   it("takes the neighbours that come with an answer", async () => {
     const { clock } = new VirtualTime();
-    const source = { routes: async () => answer([1, "", "g", 1], [2, "g", "p", 1], [3, "p", "", 1]) };
+    const source = { name: "PD", routes: async () => answer([1, "", "g", 1], [2, "g", "p", 1], [3, "p", "", 1]) };
     const router = new Router({ clock, sources: [source] });
     await router.lookup("a");
     await router.lookup("z");
@@ -54,12 +55,14 @@ describe("router", () => {
     const { clock } = new VirtualTime();
     const asked: string[] = [];
     const broken: RouteSource = {
+      name: "PD",
       async routes() {
         asked.push("pd");
         throw new RheaError("UNAVAILABLE", "down");
       },
     };
     const stores: RouteSource = {
+      name: "stores",
       async routes(key) {
         asked.push("stores");
         return key.toString() < "m" ? answer([1, "", "m", 1]) : answer([2, "m", "", 1]);
@@ -73,7 +76,7 @@ describe("router", () => {
 
   it("does not let an outdated answer displace what a store said, unless it is all that ever comes", async () => {
     const { clock } = new VirtualTime();
-    const router = new Router({ clock, sources: [{ routes: async () => answer([1, "", "", 1]) }] });
+    const router = new Router({ clock, sources: [{ name: "PD", routes: async () => answer([1, "", "", 1]) }] });
     const replicas = [{ storeId: 1, isLearner: false }];
     router.learnRegion({ regionId: 1, start: "", end: "m", confVer: 1, version: 2, replicas }, 1);
     await assert.rejects(router.lookup("x"), { code: "REGION_NOT_FOUND" });

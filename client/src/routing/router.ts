@@ -19,6 +19,8 @@ export interface RouteAnswer {
 
 /** A place that knows routes: PD, or the stores themselves. */
 export interface RouteSource {
+  /** For messages. */
+  readonly name: string;
   /** Returns the region that holds `key` and up to `count` - 1 regions after it. Rejects with a RheaError. */
   routes(key: Buffer, count: number): Promise<RouteAnswer>;
 }
@@ -109,7 +111,7 @@ export class Router {
   }
 
   async #fetch(key: string): Promise<void> {
-    let lastError: unknown = new RheaError("UNAVAILABLE", "route lookup: no source of routes is configured");
+    const failures: { readonly name: string; readonly error: RheaError }[] = [];
     for (const index of this.#order()) {
       const source = this.#sources[index];
       if (source === undefined) continue;
@@ -121,14 +123,14 @@ export class Router {
           this.#outdatedLookups = 0;
           return;
         }
-        lastError = this.#uncovered(answer);
+        failures.push({ name: source.name, error: this.#uncovered(answer) });
       } catch (error) {
-        lastError = error;
+        failures.push({ name: source.name, error: RheaError.from(error) });
         this.#pausedUntilMs[index] = this.#clock.monotonicMs() + SOURCE_PAUSE_MS;
       }
       this.stats.failedLookups++;
     }
-    throw RheaError.from(lastError);
+    throw combine(failures);
   }
 
   #order(): number[] {
@@ -151,14 +153,18 @@ export class Router {
   }
 
   #uncovered(answer: RouteAnswer): RheaError {
-    if (answer.routes.length === 0) return new RheaError("REGION_NOT_FOUND", "route lookup: no region holds the key");
+    if (answer.routes.length === 0) return new RheaError("REGION_NOT_FOUND", "no region holds the key");
     if (++this.#outdatedLookups >= MAX_OUTDATED_LOOKUPS) {
       this.#outdatedLookups = 0;
       for (const route of this.#cache.routes()) this.evict(route);
     }
-    return new RheaError(
-      "REGION_NOT_FOUND",
-      "route lookup: the answer is older than what stores said, or leaves the key out",
-    );
+    return new RheaError("REGION_NOT_FOUND", "the answer is older than what stores said, or leaves the key out");
   }
+}
+
+/** One error for all sources: the code of the preferred one, and what each of them said. */
+function combine(failures: readonly { readonly name: string; readonly error: RheaError }[]): RheaError {
+  const [first] = failures;
+  const said = failures.map(({ name, error }) => `${name}: ${error.message}`).join("; ");
+  return new RheaError(first?.error.code ?? "UNAVAILABLE", `route lookup: ${said}`, { cause: first?.error });
 }

@@ -12,6 +12,7 @@ const STORE_TIMEOUT_MS = 1_000;
 /** Routes from PD. */
 export function pdRoutes(pd: PdClient): RouteSource {
   return {
+    name: "PD",
     routes: (key, count) =>
       pd.call(PdMethods.GetRegion, { header: pd.header, key, prefetch: count - 1 }, { timeoutMs: PD_TIMEOUT_MS }),
   };
@@ -22,6 +23,7 @@ export function pdRoutes(pd: PdClient): RouteSource {
  * knows the region of the key, the one that answered last first.
  */
 export class StoreRoutes implements RouteSource {
+  readonly name = "stores";
   readonly #net: Net;
   readonly #known: () => Iterable<string>;
   readonly #channels = new Map<string, RpcChannel>();
@@ -36,7 +38,7 @@ export class StoreRoutes implements RouteSource {
   async routes(key: Buffer, count: number): Promise<RouteAnswer> {
     const addresses = [...new Set(this.#known())];
     addresses.sort((a, b) => Number(b === this.#preferred) - Number(a === this.#preferred));
-    let lastError = new RheaError("UNAVAILABLE", "route lookup: no store's address is known");
+    let lastError = new RheaError("UNAVAILABLE", "no store's address is known");
     let other: RouteAnswer | undefined;
     for (const address of addresses) {
       try {

@@ -100,7 +100,9 @@ async function startSubject(): Promise<Subject> {
       close,
     };
   } catch (error) {
-    await close();
+    for (const problem of cluster.status().problems) say(`    ${problem}`);
+    await cluster.stop();
+    say(`    the logs stay below ${folder}`);
     throw error;
   }
 }

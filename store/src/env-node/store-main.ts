@@ -23,15 +23,19 @@ export async function storeMain(context: MainContext): Promise<void> {
   const config = readConfig(context);
   const logger = createLogger({ name: `rhea-store ${config.name}`, level: config.logLevel as "error" });
   const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk: nodeDisk, net: grpcNet(), logger };
-  let running: RunningStore | undefined;
-  const status = await startStatusServer({ address: config.statusAddress, routes: createPages(() => running, env) });
-  running = await startStore(config, {
+  const served: { store?: RunningStore } = {};
+  const status = await startStatusServer({
+    address: config.statusAddress,
+    routes: createPages(() => served.store, env),
+  });
+  const running = await startStore(config, {
     env,
     fakePd: config.fakePd === undefined ? undefined : parseFakePd(config.fakePd, readText(config.fakePd)),
     statusAddress: status.address,
     openKv: (directory) => openKv(config, directory),
     onFatal: (error) => stop(logger, context, error),
   });
+  served.store = running;
   process.stdout.write(
     `rhea-store ${config.name} ready: store ${running.storeId}, address ${running.address}, status ${status.address}\n`,
   );

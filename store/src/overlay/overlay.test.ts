@@ -199,7 +199,7 @@ describe("turn markers", () => {
   const participant = (regionId: number) => ({ regionId, collect: () => () => undefined });
   async function write(kv: FakeKv, regions: number[][]): Promise<void> {
     const { markers } = await openTurnMarkers(kv);
-    const overlay = new Overlay({ kv, markers, maxBytes: 1_000, onFailed: assert.fail });
+    const overlay = new Overlay({ kv, markers, maxBytes: 1_000, onFailed: (error) => assert.ifError(error) });
     for (const turn of regions) {
       for (const region of turn) overlay.markDirty(participant(region));
       await overlay.flush();

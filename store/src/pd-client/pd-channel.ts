@@ -1,19 +1,17 @@
 /** Calls to PD's leader, wherever it is: follows hints, tries the other members, backs off. */
-import { RheaError, type Clock, type Net, type RpcChannel, type RpcStream, type Scheduler } from "@rhea/common";
+import {
+  RheaError,
+  type Clock,
+  type Net,
+  type RpcChannel,
+  type RpcMethod,
+  type RpcStream,
+  type Scheduler,
+} from "@rhea/common";
 import { PdMethods, type PdToStore, type StoreToPdInit } from "@rhea/proto";
 
 const CALL_TIMEOUT_MS = 3_000;
 const RETRY_MS = 200;
-
-/** A method of PdMethods, as the channel takes it. */
-export interface UnaryMethod<ReqInit, Res> {
-  readonly path: string;
-  readonly kind: "unary" | "stream";
-  encodeRequest(message: ReqInit): Uint8Array;
-  decodeRequest(bytes: Uint8Array): unknown;
-  encodeResponse(message: never): Uint8Array;
-  decodeResponse(bytes: Uint8Array): Res;
-}
 
 /** What a channel needs. */
 export interface PdChannelOptions {
@@ -37,13 +35,15 @@ export class PdChannel {
   }
 
   /** Calls until PD's leader answers or `timeoutMs` have passed. Throws PD's own errors at once, UNAVAILABLE at the end. */
-  async call<ReqInit, Res>(method: UnaryMethod<ReqInit, Res>, request: ReqInit, timeoutMs: number): Promise<Res> {
+  async call<ReqInit, Req, ResInit, Res>(
+    method: RpcMethod<ReqInit, Req, ResInit, Res>,
+    request: ReqInit,
+    timeoutMs: number,
+  ): Promise<Res> {
     const until = this.#options.clock.monotonicMs() + timeoutMs;
     for (;;) {
       try {
-        return (await this.#open().unary(method as Parameters<RpcChannel["unary"]>[0], request, {
-          timeoutMs: CALL_TIMEOUT_MS,
-        })) as Res;
+        return await this.#open().unary(method, request, { timeoutMs: CALL_TIMEOUT_MS });
       } catch (thrown) {
         const error = RheaError.from(thrown);
         if (!this.moveOn(error) || this.#isClosed || this.#options.clock.monotonicMs() >= until) throw error;

@@ -1,5 +1,5 @@
 /** The store's side of its heartbeat stream with PD: registers, reports, carries out what PD answers; reconnects for ever. */
-import { RheaError, type Disk, type Logger, type RpcStream, type Scheduler, type TimerHandle } from "@rhea/common";
+import { RheaError, type Logger, type RpcStream, type Scheduler, type TimerHandle } from "@rhea/common";
 import type { PdToStore, StepResultInit, StoreInit, StoreStatsInit, StoreToPdInit } from "@rhea/proto";
 import type { StoreEnvironment } from "../engine/api.js";
 import type { StoreEngineCore } from "../engine/store-engine.js";
@@ -104,7 +104,7 @@ export class PdClient {
 
   async #run(onJoined: () => void): Promise<void> {
     const { pd, engine, store, clusterId, env, dataDirectory, onRefused } = this.#options;
-    while (!this.#isClosed) {
+    while (this.#isOpen()) {
       try {
         await joinCluster({ pd, engine, store, clusterId, disk: env.disk, dataDirectory });
         this.#hasJoined = true;
@@ -120,8 +120,12 @@ export class PdClient {
           this.#logger.log("warn", "no heartbeats with PD", { error: error.message, code: error.code });
         pd.moveOn(error);
       }
-      if (!this.#isClosed) await pd.pause(RECONNECT_MS);
+      if (this.#isOpen()) await pd.pause(RECONNECT_MS);
     }
+  }
+
+  #isOpen(): boolean {
+    return !this.#isClosed;
   }
 
   /** Runs one stream until it ends; rejects with what ended it. */

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RheaError } from "@rhea/common";
 import { nodeScheduler } from "@rhea/common/env-node";
-import { KvCaller } from "../testing/kv-caller.js";
-import { freePort, startStoreProcess, type StoreProcess } from "../testing/store-process.js";
+import { KvCaller } from "../env-node/kv-caller.js";
+import { freePort, startStoreProcess, type StoreProcess } from "../env-node/store-process.js";
 
 const REGION = { regionId: 2, confVer: 1, version: 1 };
 

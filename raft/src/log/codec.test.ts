@@ -15,14 +15,7 @@ import {
   setFrameHeader,
   type FrameGroup,
 } from "./frame-codec.js";
-import {
-  decodeEntry,
-  decodeState,
-  encodeEntry,
-  encodeState,
-  readRecordHeader,
-  type StateRecord,
-} from "./record-codec.js";
+import { decodeEntry, decodeState, encodeEntry, encodeState, type StateRecord } from "./record-codec.js";
 import { encodeSegmentHead, readSegmentHead, type GroupSummary } from "./segment-head.js";
 
 /** Records with an ordinary prototype, as `deepEqual` wants them. */
@@ -85,7 +78,7 @@ describe("record codec", () => {
         out.skip(offset);
         encodeState(out, seed, record, peer);
         const bytes = Buffer.from(out.slice());
-        const decoded = decodeState(bytes, offset, readRecordHeader(viewOf(bytes), offset));
+        const decoded = decodeState(bytes, offset);
         assert.deepEqual(decoded.record, record);
         assert.equal(decoded.condemnedPeer, record.kind === "condemned" ? peer : 0);
       }),

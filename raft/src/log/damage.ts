@@ -9,7 +9,7 @@ import {
   type FrameBounds,
   type FrameHeader,
 } from "./frame-codec.js";
-import { isRecordIntact, readRecordHeader, RECORD_HEADER_BYTES } from "./record-codec.js";
+import { isRecordIntact, recordBytesAt, recordGroupAt, RECORD_HEADER_BYTES } from "./record-codec.js";
 
 /** Where no good frame stands although one was due. */
 export interface BadPlace {
@@ -97,12 +97,12 @@ export function salvageFrame(place: BadPlace, frame: FrameBounds): Salvage {
   const end = frame.offset + FRAME_HEADER_BYTES + frame.recordBytes;
   let offset = frame.offset + FRAME_HEADER_BYTES;
   while (offset + RECORD_HEADER_BYTES <= end) {
-    const header = readRecordHeader(view, offset);
-    const length = RECORD_HEADER_BYTES + header.bodyBytes;
+    const length = recordBytesAt(view, offset);
     if (offset + length > end) break;
     if (isRecordIntact(segment, view, offset, length, salt)) {
       records.push(offset);
-      found.set(header.groupId, (found.get(header.groupId) ?? 0) + 1);
+      const groupId = recordGroupAt(view, offset);
+      found.set(groupId, (found.get(groupId) ?? 0) + 1);
     }
     offset += length;
   }

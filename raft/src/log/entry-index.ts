@@ -13,6 +13,8 @@ const INITIAL_CAPACITY = 16;
 export class EntryIndex {
   /** Bytes of the entries' records. */
   liveBytes = 0;
+  /** How many of the entries are {@link MISSING}. */
+  missing = 0;
   readonly #segments: SegmentSet;
   #first: number;
   #count = 0;
@@ -106,7 +108,10 @@ export class EntryIndex {
     this.#places[place] = segment;
     this.#places[place + 1] = offset;
     this.#places[place + 2] = length;
-    if (segment === MISSING) return;
+    if (segment === MISSING) {
+      this.missing++;
+      return;
+    }
     this.liveBytes += length;
     this.#segments.retain(segment, 1, length);
   }
@@ -120,7 +125,10 @@ export class EntryIndex {
       const runStart = slot;
       for (; slot < to && this.#places[slot * STRIDE] === segment; slot++)
         bytes += this.#places[slot * STRIDE + 2] as number;
-      if (segment === MISSING) continue;
+      if (segment === MISSING) {
+        this.missing -= slot - runStart;
+        continue;
+      }
       this.liveBytes -= bytes;
       this.#segments.release(segment, slot - runStart, bytes);
     }

@@ -105,6 +105,7 @@ export class GroupState implements GroupLog {
 
   /** First index of the live range whose bytes were not found; undefined if all are there. */
   firstMissing(): number | undefined {
+    if (this.index.missing === 0) return undefined;
     for (let index = this.index.first; index <= this.index.last; index++) {
       if (this.index.segment(index) === MISSING) return index;
     }

@@ -25,14 +25,6 @@ export const KIND = {
 
 const ENTRY_TYPES: readonly EntryType[] = ["normal", "confChange", "confChangeV2"];
 
-/** What stands in front of a record's body. */
-export interface RecordHeader {
-  readonly crc: number;
-  readonly bodyBytes: number;
-  readonly groupId: number;
-  readonly kind: number;
-}
-
 /** Any record but entries: those are written one by one with {@link encodeEntry}. */
 export type StateRecord = Exclude<LogRecord, { kind: "entries" }>;
 
@@ -92,14 +84,19 @@ function finishRecord(out: ByteWriter, start: number, salt: number, groupId: num
   out.setU32(start, crc32(out.slice(start + 4), salt));
 }
 
-/** Reads a record's header at `offset`, unchecked. */
-export function readRecordHeader(view: DataView, offset: number): RecordHeader {
-  return {
-    crc: view.getUint32(offset, true),
-    bodyBytes: view.getUint32(offset + 4, true),
-    groupId: getU48(view, offset + 8),
-    kind: view.getUint16(offset + 14, true),
-  };
+/** Length of the record at `offset`, header and body, as its header says: unchecked. */
+export function recordBytesAt(view: DataView, offset: number): number {
+  return RECORD_HEADER_BYTES + view.getUint32(offset + 4, true);
+}
+
+/** Group of the record at `offset`. */
+export function recordGroupAt(view: DataView, offset: number): number {
+  return getU48(view, offset + 8);
+}
+
+/** Kind of the record at `offset`, one of {@link KIND} in this version. */
+export function recordKindAt(view: DataView, offset: number): number {
+  return view.getUint16(offset + 14, true);
 }
 
 /** Whether the record of `length` bytes at `offset` is what was written. */
@@ -122,10 +119,11 @@ export function decodeEntry(record: Buffer, salt: number, groupId: number, index
   if (record.length < ENTRY_OVERHEAD_BYTES) return undefined;
   const view = viewOf(record);
   if (!isRecordIntact(record, view, 0, record.length, salt)) return undefined;
-  const header = readRecordHeader(view, 0);
-  const isEntry = header.kind === KIND.entry || header.kind === KIND.rewrittenEntry;
+  const kind = recordKindAt(view, 0);
+  const isEntry = kind === KIND.entry || kind === KIND.rewrittenEntry;
   const type = ENTRY_TYPES[view.getUint16(30, true)];
-  if (!isEntry || type === undefined || header.groupId !== groupId || entryIndexAt(view, 0) !== index) return undefined;
+  if (!isEntry || type === undefined || recordGroupAt(view, 0) !== groupId || entryIndexAt(view, 0) !== index)
+    return undefined;
   return { term: entryTermAt(view, 0), index, type, data: record.subarray(ENTRY_OVERHEAD_BYTES) };
 }
 
@@ -139,12 +137,13 @@ export interface DecodedState {
  * Reads a record that is neither entry nor clean close.
  * @throws RheaError VERSION_UNSUPPORTED for a kind that is unknown here.
  */
-export function decodeState(bytes: Buffer, offset: number, header: RecordHeader): DecodedState {
-  const start = offset + RECORD_HEADER_BYTES;
-  const body = new ByteReader(bytes, start, start + header.bodyBytes);
-  const { groupId } = header;
+export function decodeState(bytes: Buffer, offset: number): DecodedState {
+  const view = viewOf(bytes);
+  const body = new ByteReader(bytes, offset + RECORD_HEADER_BYTES, offset + recordBytesAt(view, offset));
+  const groupId = recordGroupAt(view, offset);
+  const kind = recordKindAt(view, offset);
   const known = (record: StateRecord): DecodedState => ({ record, condemnedPeer: 0 });
-  switch (header.kind) {
+  switch (kind) {
     case KIND.hardState:
       return known({ kind: "hardState", groupId, hardState: decodeHardState(body) });
     case KIND.truncate:
@@ -164,7 +163,7 @@ export function decodeState(bytes: Buffer, offset: number, header: RecordHeader)
     default:
       throw new RheaError(
         "VERSION_UNSUPPORTED",
-        `log record kind ${header.kind} of group ${groupId} is unknown: start the version that wrote it`,
+        `log record kind ${kind} of group ${groupId} is unknown: start the version that wrote it`,
       );
   }
 }

@@ -14,7 +14,15 @@ import {
 } from "./frame-codec.js";
 import { checkRecord, type GroupTable } from "./group-records.js";
 import type { GroupState } from "./group-state.js";
-import { decodeState, entryIndexAt, entryTermAt, KIND, readRecordHeader, RECORD_HEADER_BYTES } from "./record-codec.js";
+import {
+  decodeState,
+  entryIndexAt,
+  entryTermAt,
+  KIND,
+  recordBytesAt,
+  recordGroupAt,
+  recordKindAt,
+} from "./record-codec.js";
 import { unsupportedVersion, type GroupSummary } from "./segment-head.js";
 
 /** A segment to replay. Its head is good and was given to {@link Replay.head}. */
@@ -132,13 +140,13 @@ export class Replay {
 
   /** Applies the intact record at `offset` and returns its length. */
   #applyRecord(segment: ReplaySegment, offset: number): number {
-    const header = readRecordHeader(this.#view, offset);
-    const length = RECORD_HEADER_BYTES + header.bodyBytes;
-    const { groupId, kind } = header;
+    const kind = recordKindAt(this.#view, offset);
+    const length = recordBytesAt(this.#view, offset);
     if (kind === KIND.cleanClose) {
       this.endsClean = true;
       return length;
     }
+    const groupId = recordGroupAt(this.#view, offset);
     const group = this.#table.get(groupId);
     if (kind === KIND.entry || kind === KIND.rewrittenEntry) {
       if (group === undefined || group.lifecycle.state !== "live") this.#refuseEntry(segment, offset, groupId);
@@ -147,7 +155,7 @@ export class Replay {
       return length;
     }
     try {
-      const { record, condemnedPeer } = decodeState(segment.bytes, offset, header);
+      const { record, condemnedPeer } = decodeState(segment.bytes, offset);
       if (group?.lifecycle.state === "condemned" && record.kind !== "destroyed") return length;
       checkRecord(group, record);
       this.#table.apply(record, condemnedPeer);

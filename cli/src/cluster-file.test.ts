@@ -37,6 +37,9 @@ describe("cluster file", () => {
     place(at("work"), '{"clusterId": 7, "pd": ["127.0.0.1:7400"]}');
     assert.deepEqual(search({ pd: "a:1, b:2" }).pd, ["a:1", "b:2"]);
     assert.equal(search({ clusterId: 3 }).clusterId, 3);
+    place(at("elsewhere"), '{"clusterId": 5, "pd": ["127.0.0.1:7401"]}');
+    assert.equal(search({ dataDir: "../../elsewhere/.rhea" }).clusterId, 5);
+    assert.throws(() => search({ dataDir: "nowhere" }), { code: "INVALID_ARGUMENT", message: /nowhere.cluster\.json/ });
   });
 
   it("is replaced by RHEA_PD where there is none", () => {

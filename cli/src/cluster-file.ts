@@ -1,9 +1,10 @@
 /** Finds the cluster: by flag, by the file that `npm start` leaves in its data directory, else by RHEA_PD. */
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { RheaError } from "@rhea/common";
 
-const FILE = join(".rhea", "cluster.json");
+const FILE = "cluster.json";
+const DATA_DIR = ".rhea";
 
 /** Where a cluster is. */
 export interface FoundCluster {
@@ -17,6 +18,8 @@ export interface FoundCluster {
 export interface ClusterSearch {
   /** `--pd`: addresses separated by commas. */
   readonly pd?: string | undefined;
+  /** `--data-dir`: the data directory of an `npm start`. */
+  readonly dataDir?: string | undefined;
   readonly clusterId?: number | undefined;
   readonly cwd: string;
   readonly projectRoot: string;
@@ -61,14 +64,23 @@ function upwards(from: string): string[] {
 }
 
 /**
- * Order: `--pd`; `.rhea/cluster.json` in the working directory, its parents and the project; RHEA_PD (cluster id: RHEA_CLUSTER_ID or 1). A given
+ * Order: `--pd`; `--data-dir`; `.rhea/cluster.json` in the working directory, its parents and the project; RHEA_PD (cluster id: RHEA_CLUSTER_ID or 1). A given
  * `--cluster-id` wins over any source. Throws INVALID_ARGUMENT when nothing is found, INVALID_CONFIG for a broken file.
  */
 export function findCluster(search: ClusterSearch): FoundCluster {
   const withId = (found: FoundCluster): FoundCluster => ({ ...found, clusterId: search.clusterId ?? found.clusterId });
   if (search.pd !== undefined) return withId({ pd: splitAddresses(search.pd, "--pd"), clusterId: 1, source: "--pd" });
+  if (search.dataDir !== undefined) {
+    const path = resolve(search.cwd, search.dataDir, FILE);
+    const found = readClusterFile(path);
+    if (found !== undefined) return withId(found);
+    throw new RheaError(
+      "INVALID_ARGUMENT",
+      `--data-dir: there is no ${path}: is this the data directory of an npm start?`,
+    );
+  }
   for (const directory of [...upwards(search.cwd), search.projectRoot]) {
-    const found = readClusterFile(join(directory, FILE));
+    const found = readClusterFile(join(directory, DATA_DIR, FILE));
     if (found !== undefined) return withId(found);
   }
   const { RHEA_PD: pd, RHEA_CLUSTER_ID: id } = search.env;
@@ -78,6 +90,6 @@ export function findCluster(search: ClusterSearch): FoundCluster {
   }
   throw new RheaError(
     "INVALID_ARGUMENT",
-    `no cluster found: start one with npm start (it writes ${FILE}), set RHEA_PD=host:port or pass --pd host:port`,
+    `no cluster found: start one with npm start (it writes ${DATA_DIR}/${FILE}), set RHEA_PD=host:port or pass --pd host:port`,
   );
 }

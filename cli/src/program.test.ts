@@ -182,7 +182,7 @@ describe("rheactl", () => {
     const { code, out, err } = await rheactl(["split", "2"]);
     assert.equal(code, 1);
     assert.match(out, /timed-out/);
-    assert.equal(err, "error OPERATION_REFUSED: operation 9: it timed-out: no progress\n");
+    assert.equal(err, "error OPERATION_REFUSED: operation 9 ended timed-out: no progress\n");
   });
 
   it("changes the configuration with the right types and refuses unknown keys", async () => {

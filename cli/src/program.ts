@@ -14,6 +14,7 @@ import type { OutputFormat } from "./output.js";
 
 interface GlobalOptions {
   readonly pd?: string;
+  readonly dataDir?: string;
   readonly clusterId?: string;
   readonly timeout: string;
   readonly output: OutputFormat;
@@ -59,6 +60,7 @@ function buildProgram(cli: CliEnvironment): Command {
     .description("Reads, writes and administers a Rhea cluster.")
     .version((createRequire(import.meta.url)("../package.json") as { version: string }).version)
     .option("--pd <addresses>", "PD members, host:port[,host:port]; default: the cluster of npm start, else RHEA_PD")
+    .option("--data-dir <dir>", "data directory of an npm start, where it is not found by itself")
     .option("--cluster-id <id>", "id of the cluster at that PD")
     .option("--timeout <ms>", "time for the command's calls", "10000")
     .addOption(new Option("-o, --output <format>", "output format").choices(["table", "json"]).default("table"))
@@ -70,7 +72,10 @@ function buildProgram(cli: CliEnvironment): Command {
     const timeoutMs = parseWhole(options.timeout, "--timeout");
     const clusterId = options.clusterId === undefined ? undefined : parseWhole(options.clusterId, "--cluster-id");
     const session = new Session(cli, () => ({
-      ...findCluster({ pd: options.pd, clusterId, cwd: cli.cwd, projectRoot: cli.projectRoot, env: cli.env }),
+      ...findCluster({
+        ...{ pd: options.pd, dataDir: options.dataDir, clusterId },
+        ...{ cwd: cli.cwd, projectRoot: cli.projectRoot, env: cli.env },
+      }),
       timeoutMs,
     }));
     try {

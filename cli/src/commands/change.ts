@@ -32,7 +32,7 @@ async function change(context: CommandContext, request: OperationRequest, option
   }
   await print(context, operationJson(operation), OPERATION_HEADERS, [operationRow(operation)]);
   if (operation.state !== "running" && operation.state !== "succeeded") {
-    throw new RheaError("OPERATION_REFUSED", `operation ${operationId}: it ${operation.state}: ${operation.message}`);
+    throw new RheaError("OPERATION_REFUSED", `operation ${operationId} ended ${operation.state}: ${operation.message}`);
   }
   if (operation.state === "running" && options.wait !== false) {
     cli.stderr.write(`operation ${operationId} goes on: see rheactl operations\n`);

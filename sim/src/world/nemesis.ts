@@ -185,7 +185,9 @@ export function createNemesis({ queue, random, net, stores }: NemesisOptions): N
       count("reset");
     },
     pause: () => {
-      random.pick(up()).pause(random.between(200, 2_500));
+      const running = up();
+      if (running.length === 0) return;
+      random.pick(running).pause(random.between(200, 2_500));
       count("pause");
     },
     slowDisk: () => {
@@ -259,7 +261,7 @@ export function createNemesis({ queue, random, net, stores }: NemesisOptions): N
       if (due[0] === next && (counts[next] ?? 0) > before) due.shift();
       else if (due[0] === next && (next === "membership" || next === "transfer") && random.chance(0.3)) due.shift();
     }
-    later(50, 700, tick);
+    later(100, 900, tick);
   };
 
   return {

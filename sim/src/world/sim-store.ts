@@ -1,6 +1,7 @@
 /** One store of a world: the real engine, host and log on a virtual disk, network and clock; can crash and come back. */
-import { silentLogger, type RheaError } from "@rhea/common";
+import { RheaError, silentLogger } from "@rhea/common";
 import { openMemoryKv, openStoreEngine, type InitialRegion, type StoreEngine } from "@rhea/store";
+import type { StoreInit } from "@rhea/proto";
 import { createProcessTime, type EventQueue, type ProcessTime } from "./event-queue.js";
 import type { SimRandom } from "./random.js";
 import type { SafetyChecker } from "./safety.js";
@@ -17,6 +18,8 @@ export interface StoreSetting {
   /** Bugs planted for the mutation campaign. */
   readonly mutations: { readonly skipSync?: boolean; readonly commitOldTermByCounting?: boolean };
   addressOf(storeId: number): string;
+  /** The address book that stores give to clients. */
+  storeBook(): StoreInit[];
   /** A failure that is a bug or a violated invariant, not a planned fault. */
   onViolation(error: RheaError): void;
 }
@@ -36,6 +39,14 @@ export interface SimStore {
   crash(): void;
   /** SIGSTOP for a while. */
   pause(durationMs: number): void;
+}
+
+/** A fault of the simulated disk stops the process, as it should; anything else is a finding. */
+function isPlannedFault(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ("code" in at && (at.code === "EIO" || at.code === "ENOSPC")) return true;
+  }
+  return false;
 }
 
 /** Makes a store that is not started. */
@@ -73,9 +84,9 @@ export function createSimStore(setting: StoreSetting, storeId: number): SimStore
         region.voters.some((voter) => voter.storeId === storeId),
       ),
       resolveStore: (id) => setting.addressOf(id),
+      storeBook: () => setting.storeBook(),
       onFatal: (error) => {
-        // A fault of the simulated disk stops the process, as it should; anything else is a finding.
-        if (error.code !== "DISK_FAILED") setting.onViolation(error);
+        if (!isPlannedFault(error)) setting.onViolation(error);
         store.kill();
       },
       testMutations: {
@@ -122,7 +133,9 @@ export function createSimStore(setting: StoreSetting, storeId: number): SimStore
       time = own;
       processNet = network;
       open(own, network).catch((error: unknown) => {
-        if (time === own) setting.onViolation(error as RheaError);
+        if (time !== own) return;
+        if (!isPlannedFault(error)) setting.onViolation(RheaError.from(error));
+        store.kill();
       });
     },
     kill() {

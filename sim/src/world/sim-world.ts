@@ -10,6 +10,7 @@ import { createEventQueue, createProcessTime } from "./event-queue.js";
 import { createNemesis } from "./nemesis.js";
 import { createRandom } from "./random.js";
 import { createSafetyChecker } from "./safety.js";
+import { retireRemovedPeers } from "./janitor.js";
 import { checkWorld, compareReplicas, isConverged } from "./world-checks.js";
 import { createSimNet } from "./sim-net.js";
 import { createSimStore, type SimStore } from "./sim-store.js";
@@ -39,10 +40,10 @@ export interface WorldReport {
 }
 
 const STORES = 4;
-const CLIENTS = 8;
+const CLIENTS = 12;
 const KEYS = 24;
 const FIRST_REGION = 2;
-const PAUSE_MS = 60;
+const PAUSE_MS = 50;
 const HEAL_LIMIT_MS = 60_000;
 
 /** Runs one world to its end. Never throws for a finding: the report has it. */
@@ -54,12 +55,14 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   const safety = createSafetyChecker();
   const violations: Error[] = [];
   const addressOf = (storeId: number): string => `s${storeId}:7410`;
+  const stores: SimStore[] = [];
   const setting = {
     queue,
     random,
     net,
     safety,
     addressOf,
+    storeBook: () => stores.map(({ storeId }) => ({ storeId, name: `s${storeId}`, address: addressOf(storeId) })),
     mutations: options.mutations ?? {},
     initialRegions: [
       {
@@ -71,7 +74,6 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     ],
     onViolation: (error: RheaError) => void violations.push(error),
   };
-  const stores: SimStore[] = [];
   for (let storeId = 1; storeId <= STORES; storeId++) stores.push(createSimStore(setting, storeId));
   for (const store of stores) store.start();
 
@@ -145,6 +147,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     checkedSecond = second;
     try {
       checkWorld(stores);
+      retireRemovedPeers(stores);
     } catch (error) {
       violations.push(RheaError.from(error));
     }

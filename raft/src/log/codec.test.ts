@@ -16,7 +16,7 @@ import {
   type FrameGroup,
 } from "./frame-codec.js";
 import { decodeEntry, decodeState, encodeEntry, encodeState, type StateRecord } from "./record-codec.js";
-import { encodeSegmentHead, readSegmentHead, type GroupSummary } from "./segment-head.js";
+import { encodeSegmentHead, readSegmentHead, segmentSalt, type GroupSummary } from "./segment-head.js";
 
 /** Records with an ordinary prototype, as `deepEqual` wants them. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
@@ -173,7 +173,12 @@ describe("segment head codec", () => {
           const head = { sequence, firstFrame, logId: { a, b }, incarnation, framesOf: 3, groups };
           const bytes = Buffer.from(encodeSegmentHead(head));
           const reading = readSegmentHead(Buffer.concat([bytes, Buffer.from("frames")]), "x.wal");
-          assert.deepEqual(reading, { state: "good", head, bytes: bytes.length });
+          assert.deepEqual(reading, {
+            state: "good",
+            head,
+            bytes: bytes.length,
+            salt: segmentSalt(head.logId, sequence),
+          });
           const at = place % bytes.length;
           bytes.writeUInt8(bytes.readUInt8(at) ^ 0x02, at);
           assert.equal(readSegmentHead(bytes, "x.wal").state, at < 64 ? "bad" : "badTable");

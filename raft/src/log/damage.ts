@@ -29,11 +29,11 @@ export interface BadPlace {
  * k+1 may be there, but it cannot say that k was durable and nothing can stand behind it. Then everything from the place on may be cut.
  */
 export function isTorn(place: BadPlace): boolean {
+  const { segment, salt, offset, sequence } = place;
+  const last = readFrameBackward(segment, offset, segment.length, salt);
+  if (last !== undefined && last.sequence > sequence + 1) return false;
   return place.later.every(
-    (frame) =>
-      frame.sequence === place.sequence + 1 &&
-      frame.durable < place.sequence &&
-      frameEnd(frame) >= place.segment.length,
+    (frame) => frame.sequence === sequence + 1 && frame.durable < sequence && frameEnd(frame) >= segment.length,
   );
 }
 

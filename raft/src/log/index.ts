@@ -4,7 +4,9 @@
  * applied data: what may be truncated is the host's to say. Layout and recovery rules: docs/design/0001-formats.md.
  *
  * Who calls whom: write-ahead-log -> frame-pipeline -> frame, and -> group-records -> group-state -> entry-index, entry-cache;
- * open-log -> recovery -> replay -> damage; purger beside them.
+ * open-log -> recovery -> replay -> damage; purger beside them; inspect-log for tools.
  */
 export { openLog } from "./open-log.js";
+export { inspectLog } from "./inspect-log.js";
+export type { InspectedFrame, LogInspection } from "./inspect-log.js";
 export type { GroupLifecycle, GroupLog, LogOptions, LogRecord, LogStats, PendingInstall, RaftLog } from "./api.js";

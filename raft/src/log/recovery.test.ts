@@ -207,6 +207,18 @@ describe("recovery from damage", () => {
     assert.deepEqual(lifecycles((await openTestLog(disk)).log), { 1: "live", 2: "condemned", 3: "live" });
   });
 
+  it("cuts nothing when the end of the file shows that more than two frames were written", async () => {
+    const disk = await sixFrames();
+    // All headers from the third frame on are gone, and a record of each; the lists at the very end are whole.
+    for (const i of [2, 3, 4, 5]) {
+      const frame = frameAt(disk, 1, 2);
+      assert.equal(frame.sequence, i + 1);
+      flipBit(disk, segmentFile(1), frame.offset + 60);
+      flipBit(disk, segmentFile(1), frame.offset + 8);
+    }
+    assert.deepEqual(lifecycles((await openTestLog(disk)).log), { 1: "condemned", 2: "condemned", 3: "condemned" });
+  });
+
   it("cuts nothing after a clean close", async () => {
     const disk = new TestDisk();
     const { log } = await openTestLog(disk);

@@ -27,12 +27,17 @@ export async function createSegmentFile(
   skipSync: boolean,
 ): Promise<DiskFile> {
   const file = await disk.open(path, { create: true, exclusive: true });
-  await file.write(0, [head]);
-  if (!skipSync) {
-    await file.datasync();
-    await disk.syncDir(directory);
+  try {
+    await file.write(0, [head]);
+    if (!skipSync) {
+      await file.datasync();
+      await disk.syncDir(directory);
+    }
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
   }
-  return file;
 }
 
 /** Keeps a durable copy of what is about to be cut from a segment at `offset`; drops the oldest copies. Returns its path. */

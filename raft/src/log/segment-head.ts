@@ -86,7 +86,7 @@ export function encodeSegmentHead(head: {
 
 /** A head as read: `bytes` long, frames follow. `intact` false: the fixed part is good, the table is not. */
 export type HeadReading =
-  | { readonly state: "good"; readonly head: SegmentHead; readonly bytes: number }
+  | { readonly state: "good"; readonly head: SegmentHead; readonly bytes: number; readonly salt: number }
   /** The fixed part is good and tells how long the head should be; the table is missing or damaged. */
   | { readonly state: "badTable"; readonly bytes: number; readonly salt: number }
   | { readonly state: "bad" };
@@ -118,7 +118,7 @@ export function readSegmentHead(segment: Buffer, path: string): HeadReading {
   }
   const table = new ByteReader(segment, HEAD_BYTES, bytes);
   const groups = Array.from({ length: count }, () => decodeGroup(table));
-  return { state: "good", head: { sequence, firstFrame, logId, incarnation, framesOf, groups }, bytes };
+  return { state: "good", head: { sequence, firstFrame, logId, incarnation, framesOf, groups }, bytes, salt };
 }
 
 /** Builds the error for bytes whose CRC is right and whose version is unknown. */

@@ -14,6 +14,8 @@ import { nodeStatus } from "./node-status.js";
 import { ProposalQueue } from "./proposals.js";
 import { ReadRounds } from "./read-index.js";
 import { AdminRequests } from "./requests.js";
+import { RoleWatch } from "./role-watch.js";
+import { StagedSlot, type StagedDone } from "./staged-slot.js";
 import { LogStorage } from "./storage-adapter.js";
 import { liveFollowers, truncationTarget } from "./truncation.js";
 
@@ -46,13 +48,10 @@ export class Group implements RaftNode, ApplyTarget {
   #inflightAppends = 0;
   #storedTerm: number;
   #storedVote: PeerId;
-  /** Staged files of a snapshot that was stepped into the core, until it takes or ignores it. */
-  #staged: InstalledSnapshot | undefined;
-  #onStagedDone: ((error: RheaError | undefined) => void) | undefined;
+  readonly #staged: StagedSlot;
   #notices: (() => void)[] = [];
-  #knownTerm = 0;
-  #knownLeader: PeerId = 0;
-  #knownIsLeader = false;
+  #dropped: { readonly context: unknown; readonly error: RheaError }[] = [];
+  readonly #role = new RoleWatch();
   /** Tick at which proposals of lost leaderships are given up; 0: none. */
   #dropProposalsAt = 0;
   #leaderTruncatedIndex = 0;
@@ -69,9 +68,13 @@ export class Group implements RaftNode, ApplyTarget {
     this.#logger = host.options.logger;
     this.members = new MemberList(peers, confState);
     this.#contacts = new Contacts(this.members);
+    this.#staged = new StagedSlot((snapshot) => {
+      host.discardStaged(snapshot);
+    });
     this.#applier = new Applier(this, applied, confState);
     this.#proposals = new ProposalQueue(host.limits.maxPendingProposals, (context, error) => {
-      stateMachine.onDropped?.(context, error);
+      this.#dropped.push({ context, error });
+      host.markDirty(this);
     });
     this.#reads = new ReadRounds(host.options.rng.bytes(8));
     this.#requests = new AdminRequests(groupId, this.members);
@@ -194,23 +197,15 @@ export class Group implements RaftNode, ApplyTarget {
 
   /** Leader of this group as of the last turn; used for counting. */
   get knownIsLeader(): boolean {
-    return this.#knownIsLeader && this.#state === "running";
-  }
-
-  get knownLeader(): PeerId {
-    return this.#state === "running" ? this.#knownLeader : 0;
+    return this.#role.isLeader && this.#state === "running";
   }
 
   get truncatedIndex(): number {
     return this.#log.truncatedIndex;
   }
 
-  get isTransferring(): boolean {
-    return this.#raw !== undefined && this.#raw.basicStatus().leadTransferee !== 0;
-  }
-
   get isInstalling(): boolean {
-    return this.#staged !== undefined || this.#applier.isLoading || this.#state === "resuming";
+    return this.#staged.isBusy || this.#applier.isLoading || this.#state === "resuming";
   }
 
   /** The store of a member, as far as membership or its own messages tell; 0 if unknown. */
@@ -249,19 +244,13 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   /** Takes a snapshot in whose files are staged; `done` hears when it is durable, or that it brought nothing. */
-  receiveSnapshot(
-    fromStore: number,
-    message: Message,
-    staged: InstalledSnapshot,
-    done: (error: RheaError | undefined) => void,
-  ): void {
+  receiveSnapshot(fromStore: number, message: Message, staged: InstalledSnapshot, done: StagedDone): void {
     if (this.#state !== "running" || message.to !== this.peerId || this.isInstalling) {
       this.#host.discardStaged(staged);
       done(closing(this.groupId));
       return;
     }
-    this.#staged = staged;
-    this.#onStagedDone = done;
+    this.#staged.put(staged, done);
     this.receive(fromStore, message);
   }
 
@@ -280,8 +269,8 @@ export class Group implements RaftNode, ApplyTarget {
   collect(turn: TurnOutput<Group>): void {
     const raw = this.#raw;
     if (this.#state !== "running" || raw === undefined) return;
-    if (this.#proposals.hasWaiting) this.#propose(raw);
-    if (this.#reads.hasNext) this.#askRead(raw);
+    if (this.#proposals.hasWaiting) this.#proposals.submit(raw, () => notLeader(this.groupId, this.#leaderHint()));
+    if (this.#reads.hasNext && this.#reads.ask(raw, () => noLeader(this.groupId, "read"))) this.#host.countReadRound();
     let count = 0;
     while (raw.hasReady() && count++ < MAX_READIES_PER_TURN) {
       this.#noteRole(raw);
@@ -290,23 +279,20 @@ export class Group implements RaftNode, ApplyTarget {
       for (const message of messages) this.#dispatch(message, turn);
     }
     if (raw.hasReady()) this.#host.markDirty(this);
-    if (this.#staged !== undefined) this.#endStaged(undefined);
+    if (this.#staged.isFull) this.#staged.end(undefined);
     if (this.#wantsTruncation > this.#log.truncatedIndex) this.#truncate(turn);
   }
 
   /** Tells the embedder what happened and applies what is committed. */
   applyCommitted(): void {
     if (this.#state === "shutdown") return;
-    if (this.#notices.length > 0) {
-      const notices = this.#notices;
-      this.#notices = [];
-      for (const notice of notices) notice();
-    }
+    if (this.#notices.length > 0) this.#tellNotices();
     if (this.#applier.hasWork) {
       this.#applier.run();
       this.#requests.onApplied(this.applied);
       if (this.applied - this.#lastCutApplied >= WORTH_CUTTING) this.considerTruncation();
     }
+    this.#reportDropped();
     this.#reads.resolve(this.applied);
   }
 
@@ -318,8 +304,7 @@ export class Group implements RaftNode, ApplyTarget {
     if (installed !== undefined) {
       this.#applier.addSnapshot(installed);
       this.#proposals.dropUpTo(installed.saved.index, () => leadershipLost(this.groupId, this.#leaderHint()));
-      this.#onStagedDone?.(undefined);
-      this.#onStagedDone = undefined;
+      this.#staged.end(undefined);
     }
     this.respond(responses);
   }
@@ -463,91 +448,62 @@ export class Group implements RaftNode, ApplyTarget {
     return { peerId, storeId: peerId === 0 ? 0 : this.storeOf(peerId) };
   }
 
-  #propose(raw: RawNode): void {
-    const { term, state } = raw.basicStatus();
-    let tasks = this.#proposals.takeWaiting();
-    if (state !== "leader") {
-      this.#proposals.refuse(tasks, () => notLeader(this.groupId, this.#leaderHint()));
-      return;
-    }
-    const isStale = ({ expectedTerm }: Task): boolean => expectedTerm !== undefined && expectedTerm !== term;
-    if (tasks.some(isStale)) {
-      const why = `group ${this.groupId}: the term is ${term} by now: the proposal was not made`;
-      this.#proposals.refuse(tasks.filter(isStale), () => new RheaError("PROPOSAL_DROPPED", why));
-      tasks = tasks.filter((task) => !isStale(task));
-      if (tasks.length === 0) return;
-    }
-    if (!this.#proposeAll(raw, tasks, term) && tasks.length > 1) {
-      for (const task of tasks) this.#proposeAll(raw, [task], term);
-    }
-  }
-
-  /** Proposes all tasks as consecutive entries; false when there is no room for that many and one by one may do better. */
-  #proposeAll(raw: RawNode, tasks: readonly Task[], term: number): boolean {
-    let index: number;
-    try {
-      index = raw.proposeMany(tasks.map(({ data }) => data));
-    } catch (error) {
-      if (!(error instanceof ProposalDroppedError)) throw error;
-      if (error.reason === "uncommittedLimit" && tasks.length > 1) return false;
-      this.#proposals.refuse(tasks, () => error);
-      return true;
-    }
-    for (const { context } of tasks) this.#proposals.track(index++, term, context);
-    return true;
-  }
-
-  #askRead(raw: RawNode): void {
-    if (raw.basicStatus().lead === 0) {
-      this.#reads.reject(noLeader(this.groupId, "read"), false);
-      return;
-    }
-    raw.readIndex(this.#reads.ask());
-    this.#host.countReadRound();
-  }
-
   #tickReads(raw: RawNode): void {
     const { electionTicks } = this.#host.limits;
     this.#reads.tick(2 * electionTicks, () => noLeader(this.groupId, "read"));
-    // The question or its answer may have been lost.
     if (this.#host.tick % Math.ceil(electionTicks / 2) === 0) this.#repeatReads(raw);
   }
 
   #repeatReads(raw: RawNode): void {
-    const { lead } = raw.basicStatus();
-    const context = lead === 0 || lead === this.peerId ? undefined : this.#reads.repeat();
-    if (context === undefined) return;
-    raw.readIndex(context);
-    this.#host.markDirty(this);
+    if (this.#reads.repeat(raw)) this.#host.markDirty(this);
+  }
+
+  #tellNotices(): void {
+    const notices = this.#notices;
+    this.#notices = [];
+    try {
+      for (const notice of notices) notice();
+    } catch (error) {
+      const { code, message } = RheaError.from(error);
+      const what = `group ${this.groupId}: the state machine failed at a change of leadership`;
+      this.fail(new RheaError(code, `${what}: ${message}`, { cause: error }));
+    }
+  }
+
+  /** Tells the embedder of lost proposals; kept until no record of this turn is on its way to the log. */
+  #reportDropped(): void {
+    if (this.#dropped.length === 0) return;
+    const dropped = this.#dropped;
+    this.#dropped = [];
+    for (const { context, error } of dropped) this.stateMachine.onDropped?.(context, error);
   }
 
   /** Takes note of term, leader and role, and queues what the embedder is to hear about it. */
   #noteRole(raw: RawNode): void {
-    const { term, lead, state } = raw.basicStatus();
-    const isLeader = state === "leader";
+    const status = raw.basicStatus();
+    const change = this.#role.look(status);
+    if (change === undefined) return;
     const { stateMachine } = this;
-    if (this.#knownIsLeader && (!isLeader || term !== this.#knownTerm)) {
-      const reason = term === this.#knownTerm ? "it lost its quorum, or was removed" : `a higher term, ${term}, began`;
-      this.#notices.push(() => stateMachine.onLeaderStop?.(reason));
+    const { term, lead } = status;
+    const { stopped, started, hasNewLeader } = change;
+    if (stopped !== undefined) {
+      this.#notices.push(() => stateMachine.onLeaderStop?.(stopped));
       this.#dropProposalsAt = this.#host.tick + 2 * this.#host.limits.electionTicks;
       this.#reads.reject(notLeader(this.groupId, this.#leaderHint()), false);
     }
-    if (isLeader && (!this.#knownIsLeader || term !== this.#knownTerm)) {
+    if (started) {
       // All groups' heartbeats fall on the same ticks, so that one message per store carries them.
       const behind = this.#host.tick % this.#host.limits.heartbeatTicks;
       for (let i = 0; i < behind; i++) raw.tick();
       this.#host.options.observer?.onLeader?.(this.groupId, this.peerId, term, this.#log.lastIndex);
       this.#notices.push(() => stateMachine.onLeaderStart?.(term));
     }
-    if (lead !== this.#knownLeader || (term !== this.#knownTerm && lead !== 0)) {
+    if (hasNewLeader) {
       this.#notices.push(() => stateMachine.onLeaderChange?.(lead, term));
       this.#requests.onLeader(lead);
       this.#leaderTruncatedIndex = 0;
-      if (this.#reads.hasUnanswered) this.#repeatReads(raw);
+      this.#repeatReads(raw);
     }
-    this.#knownTerm = term;
-    this.#knownLeader = lead;
-    this.#knownIsLeader = isLeader;
   }
 
   #dispatch(message: Message, turn: TurnOutput<Group>): void {
@@ -569,7 +525,7 @@ export class Group implements RaftNode, ApplyTarget {
       else turn.awaited.push({ group: this, responses, hasRecords, installed: undefined, hardState: undefined });
       return;
     }
-    const installed = snapshot === undefined ? undefined : this.#takeStaged(snapshot.metadata.index);
+    const installed = snapshot === undefined ? undefined : this.#staged.take(snapshot.metadata.index);
     if (installed !== undefined) {
       const { index, term: snapshotTerm, confState } = installed.saved;
       turn.records.push({ kind: "install", groupId, file: installed.staging, index, term: snapshotTerm, confState });
@@ -583,24 +539,6 @@ export class Group implements RaftNode, ApplyTarget {
     }
     this.#inflightAppends++;
     turn.awaited.push({ group: this, responses, hasRecords, installed, hardState });
-  }
-
-  #takeStaged(index: number): InstalledSnapshot {
-    const staged = this.#staged;
-    if (staged?.saved.index !== index) {
-      throw new InvariantError(`group ${this.groupId}: the core installs a snapshot at ${index} that was not staged`);
-    }
-    this.#staged = undefined;
-    return staged;
-  }
-
-  /** The core did not want the staged snapshot: it brought nothing, which is as good as installed for the sender. */
-  #endStaged(error: RheaError | undefined): void {
-    if (this.#staged !== undefined) this.#host.discardStaged(this.#staged);
-    this.#staged = undefined;
-    const done = this.#onStagedDone;
-    this.#onStagedDone = undefined;
-    done?.(error);
   }
 
   #send(message: Message): void {
@@ -632,10 +570,10 @@ export class Group implements RaftNode, ApplyTarget {
 
   #release(why: () => RheaError): void {
     this.#applier.stop();
-    this.#proposals.refuse(this.#proposals.takeWaiting(), why);
-    this.#proposals.drop(why, 0);
+    this.#proposals.clear(why);
+    this.#reportDropped();
     this.#reads.reject(why(), true);
     this.#requests.reject(why());
-    this.#endStaged(why());
+    this.#staged.end(why());
   }
 }

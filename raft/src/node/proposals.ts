@@ -1,5 +1,6 @@
 /** Proposals of one group on their way: waiting for the turn, then in the log until their fate is known. */
 import { RheaError } from "@rhea/common";
+import { ProposalDroppedError, type RawNode } from "../core/index.js";
 import type { Entry } from "../core/types.js";
 import type { Task } from "./api.js";
 
@@ -42,14 +43,23 @@ export class ProposalQueue {
     this.#waiting.push(task);
   }
 
-  takeWaiting(): readonly Task[] {
+  /** Proposes all that waits; what the leader does not take, or should not, is dropped. */
+  submit(raw: RawNode, notLeader: () => RheaError): void {
     const tasks = this.#waiting;
     this.#waiting = [];
-    return tasks;
-  }
-
-  track(index: number, term: number, context: unknown): void {
-    this.#tracked.push({ index, term, context });
+    const { term, state } = raw.basicStatus();
+    if (state !== "leader") {
+      this.#refuse(tasks, notLeader);
+      return;
+    }
+    const isStale = ({ expectedTerm }: Task): boolean => expectedTerm !== undefined && expectedTerm !== term;
+    const fresh = tasks.some(isStale) ? tasks.filter((task) => !isStale(task)) : tasks;
+    if (fresh.length < tasks.length) {
+      const message = `the term is ${term} by now: the proposal was not made`;
+      this.#refuse(tasks.filter(isStale), () => new RheaError("PROPOSAL_DROPPED", message));
+    }
+    if (fresh.length === 0 || this.#propose(raw, fresh, term)) return;
+    for (const task of fresh) this.#propose(raw, [task], term);
   }
 
   /** Returns the context of an entry that is being applied, if it was proposed here; what it overwrote is dropped. */
@@ -83,8 +93,30 @@ export class ProposalQueue {
     }
   }
 
-  /** Reports tasks that never reached the log. */
-  refuse(tasks: readonly Task[], why: () => RheaError): void {
+  /** Drops everything, also what has not reached the log. */
+  clear(why: () => RheaError): void {
+    const tasks = this.#waiting;
+    this.#waiting = [];
+    this.#refuse(tasks, why);
+    this.drop(why, 0);
+  }
+
+  /** Proposes tasks as consecutive entries; false when there is no room for that many, but there may be for some. */
+  #propose(raw: RawNode, tasks: readonly Task[], term: number): boolean {
+    let index: number;
+    try {
+      index = raw.proposeMany(tasks.map(({ data }) => data));
+    } catch (error) {
+      if (!(error instanceof ProposalDroppedError)) throw error;
+      if (error.reason === "uncommittedLimit" && tasks.length > 1) return false;
+      this.#refuse(tasks, () => error);
+      return true;
+    }
+    for (const { context } of tasks) this.#tracked.push({ index: index++, term, context });
+    return true;
+  }
+
+  #refuse(tasks: readonly Task[], why: () => RheaError): void {
     for (const { context } of tasks) this.#onDropped(context, why());
   }
 

@@ -3,6 +3,7 @@
  * proves leadership by a heartbeat round), gets an index, and is done when that index is applied here.
  */
 import type { RheaError } from "@rhea/common";
+import type { RawNode } from "../core/index.js";
 import { deferred, type Deferred } from "./deferred.js";
 
 interface Round {
@@ -24,8 +25,6 @@ export class ReadRounds {
   #next: Round | undefined;
   #asked: Round[] = [];
   #confirmed: Round[] = [];
-  /** How many rounds were asked so far. */
-  asked = 0;
 
   constructor(prefix: Buffer) {
     this.#prefix = prefix;
@@ -39,29 +38,33 @@ export class ReadRounds {
     return this.#next !== undefined;
   }
 
-  get hasUnanswered(): boolean {
-    return this.#next !== undefined || this.#asked.length > 0;
-  }
-
   /** Joins the round that will be asked for this turn. */
   read(): Promise<void> {
     this.#next ??= newRound(++this.#lastNumber);
     return this.#next.done.promise;
   }
 
-  /** Takes the context to ask the core with for this turn's round. */
-  ask(): Uint8Array {
-    const round = this.#next ?? newRound(++this.#lastNumber);
+  /** Asks the core for this turn's round; without a leader to ask it fails at once. Returns whether it was asked. */
+  ask(raw: RawNode, noLeader: () => RheaError): boolean {
+    const round = this.#next;
+    if (round === undefined) return false;
     this.#next = undefined;
+    if (raw.basicStatus().lead === 0) {
+      round.done.reject(noLeader());
+      return false;
+    }
     this.#asked.push(round);
-    this.asked++;
-    return this.#context(round.number);
+    raw.readIndex(this.#context(round.number));
+    return true;
   }
 
-  /** Returns the context to repeat the newest unanswered round with: its answer vouches for all before it. */
-  repeat(): Uint8Array | undefined {
+  /** Asks another leader again, as question or answer may be lost. The newest round's answer vouches for all before it. */
+  repeat(raw: RawNode): boolean {
     const newest = this.#asked.at(-1);
-    return newest === undefined ? undefined : this.#context(newest.number);
+    const { lead, id } = raw.basicStatus();
+    if (newest === undefined || lead === 0 || lead === id) return false;
+    raw.readIndex(this.#context(newest.number));
+    return true;
   }
 
   /** Takes an answer in: it serves the round named and all asked before it. */

@@ -21,7 +21,7 @@ export class Outbox {
     this.#limitBytes = limitBytes;
   }
 
-  get isEmpty(): boolean {
+  isEmpty(): boolean {
     return this.#messages.length === 0 && !this.hasHeartbeats;
   }
 

@@ -82,7 +82,7 @@ export class PeerLink {
 
   /** Sends what is in the outbox, dialling if need be; what cannot be sent now stays queued or is dropped. */
   flush(): void {
-    if (this.outbox.isEmpty) return;
+    if (this.outbox.isEmpty()) return;
     if (this.#state.kind === "idle") this.#dial();
     if (this.#state.kind !== "open") {
       this.#dropAll();
@@ -98,9 +98,10 @@ export class PeerLink {
       if (this.outbox.hasHeartbeats) stream.send(this.#take(true));
       return;
     }
-    let isWritable = true;
-    while (isWritable && !this.outbox.isEmpty) isWritable = stream.send(this.#take(false));
-    this.#isWritable = isWritable;
+    for (let isWritable = true; isWritable && !this.outbox.isEmpty();) {
+      isWritable = stream.send(this.#take(false));
+      this.#isWritable = isWritable;
+    }
   }
 
   /** The other process showed signs of life: no need to rest any longer. */

@@ -9,7 +9,7 @@ import { FIRST_INDEX, FIRST_TERM } from "../region/split.js";
 import type { InitialRegion } from "./api.js";
 
 /** A configuration without members: of a peer that waits for its snapshot. */
-export const NO_MEMBERS: ConfState = {
+const NO_MEMBERS: ConfState = {
   voters: [],
   learners: [],
   votersOutgoing: [],

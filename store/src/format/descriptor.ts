@@ -1,5 +1,5 @@
 /** A region as this store knows it, in memory. The wire form is `Region` of meta.proto. */
-import { RheaError, asBuffer, fromLatin1, toLatin1, type RegionDetail } from "@rhea/common";
+import { RheaError, fromLatin1, toLatin1, type RegionDetail } from "@rhea/common";
 import type { Peer, PeerRole, Region } from "@rhea/proto";
 
 /** +1 `confVer` per membership change, +1 `version` per split. */
@@ -68,10 +68,4 @@ export function overlaps(
   b: { readonly start: string; readonly end: string },
 ): boolean {
   return (a.end === "" || b.start < a.end) && (b.end === "" || a.start < b.end);
-}
-
-/** Names a region for messages: `region 12 ["61","7a")`, keys in hex, long ones cut. */
-export function describeRange(descriptor: { readonly start: string; readonly end: string }): string {
-  const hex = (key: string): string => asBuffer(fromLatin1(key.slice(0, 16))).toString("hex");
-  return `["${hex(descriptor.start)}", ${descriptor.end === "" ? "end" : `"${hex(descriptor.end)}"`})`;
 }

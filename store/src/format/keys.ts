@@ -4,11 +4,11 @@
  */
 
 /** The store's own records. */
-export const LOCAL = "L";
+const LOCAL = "L";
 /** Users' values. */
 export const DATA = "d";
 /** Locks; reserved. */
-export const LOCKS = "k";
+const LOCKS = "k";
 /** Sequences. */
 export const SEQUENCES = "s";
 /** The namespaces that hold a region's replicated state by user key. */
@@ -44,7 +44,7 @@ function idAt(key: string, at: number): number {
 }
 
 /** The least string above every one that begins with `prefix`, whose last char must be below 0xff. */
-export function prefixEnd(prefix: string): string {
+function prefixEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 

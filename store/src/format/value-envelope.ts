@@ -13,9 +13,6 @@ const FLAG_EXPIRY = 1;
 const KNOWN_FLAGS = FLAG_EXPIRY;
 const TWO_32 = 0x1_0000_0000;
 
-/** Bytes that the envelope adds to a value without an expiry. */
-export const ENVELOPE_BYTES = HEADER_BYTES;
-
 /** Wraps a value that was written by the region's `revision`-th write under the engine key `key`. */
 export function encodeEnvelope(key: string, value: Uint8Array, revision: number): Buffer {
   const envelope = Buffer.allocUnsafe(HEADER_BYTES + value.length);
@@ -45,11 +42,6 @@ export function decodeEnvelope(key: string, envelope: Buffer): Buffer {
     throw new RheaError("VERSION_UNSUPPORTED", `value of key ${hex(key)}: flags ${flags} are unknown here`);
   }
   return envelope.subarray((flags & FLAG_EXPIRY) === 0 ? HEADER_BYTES : HEADER_BYTES + 8);
-}
-
-/** The revision in an envelope that {@link decodeEnvelope} accepted. */
-export function envelopeRevision(envelope: Buffer): number {
-  return envelope.readUInt32LE(REVISION_AT) + envelope.readUInt32LE(REVISION_AT + 4) * TWO_32;
 }
 
 const hex = (key: string): string => fromLatin1(key.slice(0, 64)).toString("hex");

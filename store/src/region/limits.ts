@@ -4,9 +4,9 @@ import { CommandKind, type Command } from "@rhea/proto";
 import { SESSION_WINDOW } from "./session-table.js";
 
 /** Bytes of a key at most; at least 1. */
-export const MAX_KEY_BYTES = 4_096;
+const MAX_KEY_BYTES = 4_096;
 /** Bytes of a value at most. */
-export const MAX_VALUE_BYTES = 6 << 20;
+const MAX_VALUE_BYTES = 6 << 20;
 /** Bytes of one command at most: it must fit a message of 16 MiB with room for its envelope. */
 const MAX_COMMAND_BYTES = 15 << 20;
 

@@ -104,6 +104,9 @@ export class Operation {
   sawPeer = false;
   /** The store that another one named as the leader. */
   hint = 0;
+  /** A store that let an attempt run out of time, and until when (monotonic ms) not even a hint leads back to it. */
+  avoided = 0;
+  avoidedUntilMs = 0;
   /** True once an attempt ended without a certain answer. Never false again: such an attempt may still sit in some queue. */
   maybeApplied = false;
   lastError: RheaError | undefined = undefined;

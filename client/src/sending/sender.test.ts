@@ -160,6 +160,43 @@ describe("sender", () => {
       assert.ok(time.nowMs - startMs < 2_000, `${time.nowMs - startMs} ms`);
     });
 
+    it("keeps serving a store's other regions while one of them hangs", async () => {
+      const { client, cluster, time } = await makeWorld(["m"]);
+      cluster.region(11).leader = 1;
+      await time.until(client.put("a", "0"));
+      await time.advance(10);
+      cluster.intercept = ({ regionId, storeId }) => (regionId === 10 && storeId === 1 ? "drop" : "serve");
+      const stuck = client.put("a", "1");
+      await time.advance(1_100);
+      const startMs = time.nowMs;
+      await time.until(client.put("z", "1"));
+      assert.ok(time.nowMs - startMs < 50, `${time.nowMs - startMs} ms`);
+      cluster.region(10).leader = 2;
+      await time.until(stuck);
+    });
+
+    it("does not wait for a leader that hangs again while others still believe in it", async () => {
+      const { client, cluster, time } = await makeWorld();
+      await time.until(client.put("a", "0"));
+      await time.advance(10);
+      cluster.intercept = ({ storeId }) => (storeId === 1 ? "drop" : "serve");
+      const startMs = time.nowMs;
+      const write = client.put("a", "1");
+      await time.advance(1_600);
+      cluster.region(10).leader = 3;
+      await time.until(write);
+      assert.ok(time.nowMs - startMs < 2_000, `${time.nowMs - startMs} ms`);
+    });
+
+    it("lets operations wait in line at a store that answers slowly, without asking others", async () => {
+      const { client, cluster, time } = await makeWorld([], { maxInflightPerStore: 1 });
+      await time.until(client.put("a", "0"));
+      cluster.answerAfterMs = 400;
+      await time.until(Promise.all(Array.from({ length: 8 }, (_, i) => client.put(`k${i}`, "1"))));
+      assert.deepEqual(new Set(cluster.seen.map(({ storeId }) => storeId)), new Set([1]));
+      assert.equal(client.stats().retries, 0);
+    });
+
     it("reconnects to a store that comes back as the only replica", async () => {
       const { client, cluster, net, time } = await makeWorld();
       cluster.region(10).storeIds = [1];

@@ -25,6 +25,8 @@ const MAX_BACKOFF_MS = 150;
 /** Cap of the back-off from a busy store that names no time of its own. */
 const MAX_BUSY_BACKOFF_MS = 1_000;
 const MAX_ATTEMPT_TIMEOUT_FACTOR = 4;
+/** How long an operation keeps away from a store that let it run out of time: others elect a new leader meanwhile. */
+const AVOID_MS = 1_500;
 /** Attempts one after the other without a pause. */
 const MAX_HOPS = 8;
 
@@ -183,6 +185,13 @@ export class Sender {
   #giveUpAttempt(operation: Operation, connection: StoreConnection, now: number): void {
     const wasSent = operation.state === "sent";
     const waitedMs = now - operation.attemptDeadlineMs + operation.attemptTimeoutMs;
+    if (!wasSent && now - connection.lastReceivedMs < operation.attemptTimeoutMs) {
+      // The store has its fill, but it answers: waiting in line here is better than asking those that do not lead.
+      operation.attemptDeadlineMs = Math.min(operation.deadlineMs, now + operation.attemptTimeoutMs);
+      return;
+    }
+    operation.avoided = connection.storeId;
+    operation.avoidedUntilMs = now + AVOID_MS;
     if (wasSent && connection.lastReceivedMs <= operation.sentAtMs) {
       connection.silence(waitedMs); // comes back through onLost, for this operation and all others on it
       return;
@@ -276,36 +285,39 @@ export class Sender {
   }
 
   /**
-   * Picks the store for an attempt: a fresh hint; the known leader; any voter that has not failed in this round; what is left. A silent
-   * store costs a whole attempt, so it is asked only when nobody else could be.
+   * Picks the store for an attempt: a fresh hint; the known leader; any voter that has not failed in this round; what is left. A store that
+   * hangs costs a whole attempt, so it is asked only when nobody else could be.
    */
   #choose(operation: Operation, route: Route): StoreConnection | undefined {
     const now = this.#env.clock.monotonicMs();
     const { tried, hint } = operation;
     operation.hint = 0;
-    if (hint !== 0 && !isTried(tried, hint)) {
-      const connection = this.#connectionTo(hint);
-      if (connection !== undefined && now >= connection.silentUntilMs) return connection;
-    }
+    const hinted = hint === 0 ? undefined : this.#usable(operation, hint);
+    if (hinted !== undefined && !isHanging(operation, hinted, now)) return hinted;
     const leader = operation.isStale ? undefined : this.#router.leaderOf(route.regionId);
-    if (leader !== undefined && !isTried(tried, leader)) {
-      const connection = this.#connectionTo(leader);
-      if (connection !== undefined && now >= connection.suspectUntilMs) return connection;
-    }
+    const leading = leader === undefined ? undefined : this.#usable(operation, leader);
+    if (leading !== undefined && now >= leading.suspectUntilMs && !isHanging(operation, leading, now)) return leading;
     const count = route.replicas.length;
-    const first =
-      count === 0 ? 0 : operation.isStale ? this.#turn++ % count : (operation.attempts + operation.backoffs) % count;
+    const first = operation.isStale ? this.#turn++ : operation.attempts + operation.backoffs;
     let spare: StoreConnection | undefined;
     for (let i = 0; i < count; i++) {
       const replica = route.replicas[(first + i) % count];
-      if (replica === undefined || isTried(tried, replica.storeId)) continue;
-      const connection = this.#connectionTo(replica.storeId);
-      if (connection === undefined) continue;
-      if (now >= connection.suspectUntilMs && (!replica.isLearner || operation.isStale)) return connection;
-      if (now < connection.silentUntilMs && tried !== undefined) continue;
-      spare ??= connection;
+      const connection = replica === undefined ? undefined : this.#usable(operation, replica.storeId);
+      if (replica === undefined || connection === undefined) continue;
+      if (isHanging(operation, connection, now)) {
+        if (tried === undefined) spare ??= connection;
+      } else if (now >= connection.suspectUntilMs && (!replica.isLearner || operation.isStale)) {
+        return connection;
+      } else if (spare === undefined || isHanging(operation, spare, now)) {
+        spare = connection;
+      }
     }
     return spare;
+  }
+
+  /** The connection to a store that has not failed this operation in this round. */
+  #usable(operation: Operation, storeId: number): StoreConnection | undefined {
+    return operation.tried?.includes(storeId) === true ? undefined : this.#connectionTo(storeId);
   }
 
   #connectionTo(storeId: number): StoreConnection | undefined {
@@ -461,8 +473,9 @@ export class Sender {
   }
 }
 
-function isTried(tried: readonly number[] | undefined, storeId: number): boolean {
-  return tried !== undefined && tried.includes(storeId);
+function isHanging(operation: Operation, connection: StoreConnection, now: number): boolean {
+  if (now < connection.silentUntilMs) return true;
+  return operation.avoided === connection.storeId && now < operation.avoidedUntilMs;
 }
 
 /** Errors of a lookup that no repetition mends. */

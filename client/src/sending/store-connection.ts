@@ -108,12 +108,20 @@ export class StoreConnection {
     operation.requestId = 0;
   }
 
-  /** Gives up a store that has not said a word for a whole attempt: all that is on its stream fails over together. */
+  /**
+   * Gives up a stream that has not said a word for a whole attempt: all that is on it fails over together. A new stream is opened at once: if
+   * only a region hangs there, the store's hello clears it of the suspicion; if the store hangs, nothing comes.
+   */
   silence(waitedMs: number): void {
     this.suspectUntilMs = this.silentUntilMs = this.#options.clock.monotonicMs() + SILENT_PAUSE_MS;
     this.reset(
       new RheaError("UNAVAILABLE", `store ${this.storeId} at ${this.address}: silent for ${Math.round(waitedMs)} ms`),
     );
+    this.#probe();
+  }
+
+  #probe(): void {
+    if (this.#stream === undefined && !this.#isClosed) this.#open();
   }
 
   #suspect(): void {
@@ -202,6 +210,8 @@ export class StoreConnection {
           groups.push(group);
         }
       }
+      // Time in the queue does not count: an attempt begins when it leaves.
+      operation.attemptDeadlineMs = Math.min(operation.deadlineMs, now + operation.attemptTimeoutMs);
       const timeoutMs = Math.max(1, Math.ceil(operation.attemptDeadlineMs - now));
       if (timeoutMs > group.message.timeoutMs) group.message.timeoutMs = timeoutMs;
       group.message.operations.push(requestOf(operation, route));

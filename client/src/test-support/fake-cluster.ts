@@ -3,7 +3,7 @@
  * epoch, range, sessions), but there is no raft below: all stores share one state.
  */
 import type { RheaError } from "@rhea/common";
-import { fromLatin1, isInRange, toLatin1, type Net, type RpcStream } from "@rhea/common";
+import { fromLatin1, isInRange, toLatin1, type RpcStream } from "@rhea/common";
 import {
   Command,
   CommandResult,
@@ -20,6 +20,7 @@ import {
   type RegionRouteInit,
   type StoreInit,
 } from "@rhea/proto";
+import type { MemoryNet } from "./memory-net.js";
 import { executeCommand, executeRead, touchedKeys, type FakeData } from "./fake-data.js";
 
 /** One region of the script. Keys are Latin-1. */
@@ -62,9 +63,11 @@ export class FakeCluster {
   /** How PD answers: it may lag behind the stores. */
   pdRegions: (() => readonly FakeRegion[]) | undefined;
   intercept: (seen: SeenOperation) => Fate = () => "serve";
-  readonly #net: Net;
+  /** How long stores take to answer a message. */
+  answerAfterMs = 0;
+  readonly #net: MemoryNet;
 
-  constructor(net: Net, storeCount: number) {
+  constructor(net: MemoryNet, storeCount: number) {
     this.#net = net;
     this.storeIds = Array.from({ length: storeCount }, (_, i) => i + 1);
   }
@@ -158,7 +161,9 @@ export class FakeCluster {
         if (result !== undefined) results.push(result);
       }
     }
-    if (results.length > 0) stream.send({ results });
+    if (results.length === 0) return;
+    if (this.answerAfterMs === 0) stream.send({ results });
+    else this.#net.scheduler.setTimer(this.answerAfterMs, () => void stream.send({ results }));
   }
 
   #operate(storeId: number, group: RegionOperations, operation: KvOperation): KvResultInit | undefined {

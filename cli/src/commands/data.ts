@@ -80,7 +80,7 @@ export interface RangeOptions {
 }
 
 /** The least key above all that begin with `prefix`; undefined if there is none. */
-export function endOfPrefix(prefix: Buffer): Buffer | undefined {
+function endOfPrefix(prefix: Buffer): Buffer | undefined {
   let length = prefix.length;
   while (length > 0 && prefix[length - 1] === 0xff) length--;
   if (length === 0) return undefined;
@@ -90,7 +90,7 @@ export function endOfPrefix(prefix: Buffer): Buffer | undefined {
 }
 
 /** Turns options into [start, end). Throws INVALID_ARGUMENT where prefix and bounds are mixed. */
-export function rangeOf(options: RangeOptions): {
+function rangeOf(options: RangeOptions): {
   start: Buffer | string | undefined;
   end: Buffer | string | undefined;
 } {

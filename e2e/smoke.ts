@@ -69,7 +69,9 @@ async function split(log: StepLog): Promise<void> {
     await admin.addOperation({ kind: "split", regionId: largest?.regionId ?? 0, origin: "user", reason: "smoke test" });
     while ((await admin.regions()).routes.length === routes.length) await pause(50);
   }
-  const status = await scene.cluster().ready(30_000);
+  const status = await scene.cluster().until("all regions are healthy", 30_000, ({ isReady, cluster }) => {
+    return isReady && (cluster.regions?.total ?? 0) >= REGIONS;
+  });
   log.figure("regions", status.cluster.regions?.total ?? 0);
   log.figure(
     "leaders per store",
@@ -103,7 +105,8 @@ async function killWhileWriting(log: StepLog): Promise<void> {
   const [worst] = [...pauses].sort(([, a], [, b]) => b - a);
   log.figure("killed", `${victim.name}, which led ${victim.leaders ?? 0} of ${regions.length} regions`);
   log.figure(`writes acknowledged to ${WRITERS} clients`, writers.acknowledged());
-  log.figure("writes that ended with an error", writers.failed());
+  for (const [code, { count, first }] of writers.failures)
+    log.figure(`writes that ended with ${code}`, `${count}, for instance ${first}`);
   log.figure(
     "longest pause in writing after the kill",
     `${((worst?.[1] ?? 0) / 1000).toFixed(2)} s, in region ${worst?.[0] ?? 0}`,

@@ -79,9 +79,11 @@ export class SimulatedPlatform {
       case "addStore":
         if (this.stores.some(({ name }) => name === action.name)) throw new Error(`${action.name} is used again`);
         this.stores.push(newStore(action.name, action.ordinal, 100 + this.stores.length));
-        return this.#run(action.name);
+        this.#run(action.name);
+        return;
       case "startStore":
-        return this.#run(action.name);
+        this.#run(action.name);
+        return;
       case "stopProcess":
       case "restartProcess":
         this.#named(action.name).process = { kind: "stopped" };

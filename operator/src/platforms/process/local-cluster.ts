@@ -35,7 +35,7 @@ export interface LocalCluster {
   readonly dataDir: string;
   status(): LocalStatus;
   /**
-   * Resolves with the first status from now on for which `holds`.
+   * Resolves with the first status for which `holds`, of those that were looked at after this call.
    *
    * @throws {RheaError} DEADLINE_EXCEEDED naming `what` and what stands in the way
    */
@@ -120,29 +120,34 @@ async function run(
     onEnd: () => alarm.ring(),
   });
   platform.adopt();
-  const listeners = new Set<(status: LocalStatus) => void>();
+  const listeners = new Set<(status: LocalStatus, look: number) => void>();
   const memory: LoopMemory = { refusedFile: undefined, failures: new Map() };
   let desired = resolveCluster(state.accepted, state.generation);
   let current: LocalStatus | undefined;
   let isClosing = false;
+  /** Counts the looks that were begun. */
+  let looks = 0;
 
-  const publish = (decided: Plan) => {
+  const publish = (decided: Plan, look: number) => {
     const problems = [
       ...(memory.refusedFile === undefined ? [] : [`the cluster file is not taken over: ${memory.refusedFile}`]),
       ...memory.failures.values(),
     ];
     current = describeCluster(platform, layout, decided, times, problems);
     options.onStatus?.(current);
-    for (const listener of [...listeners]) listener(current);
-    return current;
+    for (const listener of [...listeners]) listener(current, look);
   };
 
   const reconcile = async () => {
+    const look = ++looks;
     desired = await takeOverFile(reader, platform, desired, memory, tell);
     const observed = await platform.observe(desired);
     const decided = plan(observed, desired, clock.monotonicMs());
-    publish(decided);
-    if (desired.mode === "Reconcile") await executeAll(decided, platform, desired, memory, tell, () => isClosing);
+    publish(decided, look);
+    if (desired.mode === "Reconcile" && decided.actions.length > 0) {
+      await executeAll(decided, platform, desired, memory, tell, () => isClosing);
+      publish(decided, look); // with the processes and ports that are there now
+    }
     return decided;
   };
 
@@ -182,8 +187,9 @@ async function run(
         clearTimeout(timer);
         listeners.delete(listener);
       };
-      const listener = (next: LocalStatus) => {
-        if (!holds(next)) return;
+      const begun = looks;
+      const listener = (next: LocalStatus, look: number) => {
+        if (look <= begun || !holds(next)) return;
         finish();
         resolve(next);
       };
@@ -198,7 +204,7 @@ async function run(
         reject(RheaError.from(error));
       });
       listeners.add(listener);
-      listener(status());
+      alarm.ring();
     });
   return {
     dataDir: layout.root,

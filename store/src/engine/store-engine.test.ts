@@ -226,7 +226,7 @@ describe("store engine", () => {
     region?.node?.apply({ data: Buffer.from([99, 1, 2]) });
     await subject.env.settle();
     assert.equal(subject.engine.faults()[0]?.error.code, "VERSION_UNSUPPORTED");
-    await refused(put(subject, "a", "1"), "VERSION_UNSUPPORTED");
+    await refused(put(subject, "a", "1"), "NOT_LEADER");
   });
 });
 

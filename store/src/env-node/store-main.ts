@@ -28,13 +28,16 @@ export async function storeMain(context: MainContext): Promise<void> {
     address: config.statusAddress,
     routes: createPages(() => served.store, env),
   });
-  const running = await startStore(config, {
+  const starting = startStore(config, {
     env,
     fakePd: config.fakePd === undefined ? undefined : parseFakePd(config.fakePd, readText(config.fakePd)),
     statusAddress: status.address,
     openKv: (directory) => openKv(config, directory),
     onFatal: (error) => stop(logger, context, error),
   });
+  const running = await Promise.race([starting, context.shutdown.then(() => undefined)]);
+  // Stopped while it waited for PD at its first start: there is nothing yet that would have to be closed in order.
+  if (running === undefined) return;
   served.store = running;
   process.stdout.write(
     `rhea-store ${config.name} ready: store ${running.storeId}, address ${running.address}, status ${status.address}\n`,

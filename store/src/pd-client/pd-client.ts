@@ -197,7 +197,13 @@ export class PdClient {
 
   async #sendStats(): Promise<void> {
     if (this.#stream === undefined) return;
-    const stats = await this.#options.measure();
+    let stats: StoreStatsInit;
+    try {
+      stats = await this.#options.measure();
+    } catch (error) {
+      this.#logger.log("warn", "could not measure the store", { error: String(error) });
+      return;
+    }
     this.#wasBusy = (stats.keysWritten ?? 0) > 0 || (stats.keysRead ?? 0) > 0;
     this.#send({ stats: { ...stats, drainingLeaders: this.#isDraining } });
   }

@@ -1,7 +1,7 @@
 /** What PD hears of the regions that this store leads: changes at once, progress while a peer catches up, load now and then. */
 import type { Clock } from "@rhea/common";
 import { PeerRole, type RegionStatsInit } from "@rhea/proto";
-import type { RaftNode } from "@rhea/raft";
+import type { PeerStatus } from "@rhea/raft";
 import type { RegionHandle } from "../engine/api.js";
 import type { StoreEngineCore } from "../engine/store-engine.js";
 import { descriptorToProto } from "../format/descriptor.js";
@@ -47,7 +47,6 @@ export class RegionReports {
 
   /** Everything that this store leads; after it nothing is left to tell. */
   full(): RegionStatsInit[] {
-    this.#reported.clear();
     this.#changed.clear();
     return this.#engine.regions().flatMap((region) => this.#report(region, true) ?? []);
   }
@@ -76,11 +75,13 @@ export class RegionReports {
   #report(region: RegionHandle, isForced: boolean): RegionStatsInit | undefined {
     const internal = this.#engine.internal(region.regionId);
     if (!region.isLeader || internal?.node === undefined) return undefined;
-    const state = peersOf(internal.node);
+    const { progress } = internal.node.status();
+    const nowMs = this.#clock.monotonicMs();
+    // A new leader, or one with a new peer, has not had the time to hear of everyone.
+    const state = peersOf(progress, region.peerId, nowMs - internal.membersSinceMs);
     const { epoch, peers, start, end } = region.descriptor;
     const fingerprint = JSON.stringify([epoch, peers, start, end, region.term, state]);
     const before = this.#reported.get(region.regionId);
-    const nowMs = this.#clock.monotonicMs();
     const nowWallMs = Math.floor(this.#clock.wallMs());
     const isLoadDue = before === undefined || nowMs - before.sinceMs >= LOAD_INTERVAL_MS;
     const isNews = isForced || before?.fingerprint !== fingerprint;
@@ -101,9 +102,8 @@ export class RegionReports {
       region: descriptorToProto(region.descriptor),
       leader: peer(region.peerId),
       term: region.term,
-      downPeers: internal.node
-        .status()
-        .progress.filter(({ peerId }) => state.down.includes(peerId))
+      downPeers: progress
+        .filter(({ peerId }) => state.down.includes(peerId))
         .map(({ peerId, lastActiveMs }) => ({ peer: peer(peerId), downSeconds: Math.floor(lastActiveMs / 1_000) })),
       pendingPeers: state.pending.map(peer),
       ...counts,
@@ -111,21 +111,23 @@ export class RegionReports {
       approximateKeys: internal.load.approximateKeys,
       intervalStart: before?.sinceWallMs ?? nowWallMs,
       intervalEnd: nowWallMs,
-      progress: internal.node
-        .status()
-        .progress.map(({ peerId, match, isCaughtUp }) => ({ peerId, match, caughtUp: isCaughtUp })),
+      progress: progress.map(({ peerId, match, isCaughtUp }) => ({ peerId, match, caughtUp: isCaughtUp })),
     };
   }
 }
 
-/** Which peers are silent and which lack data, as their leader sees them. */
-function peersOf(node: RaftNode): { pending: number[]; down: number[]; caughtUp: number[] } {
+/** Which peers are silent and which lack data, as their leader sees them. `sinceMs`: how long it could have heard of them. */
+function peersOf(
+  progress: readonly PeerStatus[],
+  self: number,
+  sinceMs: number,
+): { pending: number[]; down: number[]; caughtUp: number[] } {
   const pending: number[] = [];
   const down: number[] = [];
   const caughtUp: number[] = [];
-  for (const { peerId, isCaughtUp, lastActiveMs, state } of node.status().progress) {
-    if (peerId === node.peerId) continue;
-    if (lastActiveMs >= DOWN_AFTER_MS) down.push(peerId);
+  for (const { peerId, isCaughtUp, lastActiveMs, state } of progress) {
+    if (peerId === self) continue;
+    if (Math.min(lastActiveMs, sinceMs) >= DOWN_AFTER_MS) down.push(peerId);
     if (isCaughtUp) caughtUp.push(peerId);
     // A voter that is a few entries behind is no news; one that needs a snapshot is.
     if (state === "snapshot" || (!isCaughtUp && state === "probe")) pending.push(peerId);

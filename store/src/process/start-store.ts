@@ -12,6 +12,7 @@ import {
   claimIdentity,
   createIdentity,
   readIdentity,
+  verifyIdentity,
   type ClaimedIdentity,
   type IdentityDirectories,
 } from "../identity/identity.js";
@@ -55,6 +56,8 @@ export interface RunningStore {
 const VERSION = "0.1.0";
 const FEATURE_LEVEL = 1;
 const SERVER_GRACE_MS = 200;
+/** A failed disk may not answer at all. */
+const VERIFY_MS = 500;
 
 /** Starts a store and resolves once it serves (and, at its very first start, once PD has accepted it). */
 export async function startStore(config: StoreConfig, dependencies: StoreDependencies): Promise<RunningStore> {
@@ -67,7 +70,14 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
   }
   await disk.mkdir(places.dataDirectory);
   await disk.mkdir(places.logDirectory);
-  const kv = await dependencies.openKv(`${dataDirectory}/kv`);
+  const other = config.engine === "memory" ? "leveldb" : "memory";
+  if ((await disk.stat(`${dataDirectory}/${other}`)) !== undefined) {
+    throw new RheaError(
+      "INVALID_CONFIG",
+      `${dataDirectory} was made with engine ${other}; a store's engine cannot be changed`,
+    );
+  }
+  const kv = await dependencies.openKv(`${dataDirectory}/${config.engine}`);
   const pd = fakePd === undefined ? new PdChannel({ net, clock, scheduler, addresses: config.pd }) : undefined;
   const closers: (() => Promise<void> | void)[] = [() => kv.close()];
   const closeAll = async (): Promise<void> => {
@@ -87,6 +97,16 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
       throw new RheaError("INVALID_CONFIG", `${config.dataDir} is of store "${identity.name}", not "${config.name}"`);
     }
     const watch = watchIdentity(places, identity, scheduler, onFatal);
+    // A disk that fails because it is gone is lost, which calls for another repair than one that fails.
+    const onEngineFatal = (error: RheaError): void => {
+      if (error.code !== "DISK_FAILED") {
+        onFatal(error);
+        return;
+      }
+      const verdict = verifyIdentity(places, identity);
+      const limit = new Promise<undefined>((resolve) => scheduler.setTimer(VERIFY_MS, () => resolve(undefined)));
+      void Promise.race([verdict, limit]).then((lost) => onFatal(lost ?? error));
+    };
     closers.push(() => watch.close());
 
     const addresses = new AddressBook(disk, dataDirectory, logger);
@@ -114,7 +134,7 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
       resolveStore: (storeId) => addresses.resolve(storeId),
       storeBook: () => addresses.all(),
       onRegionChanged: (regionId) => pdClient?.regionChanged(regionId),
-      onFatal,
+      onFatal: onEngineFatal,
     });
     closers.push(() => engine.close());
 

@@ -24,7 +24,8 @@ export function keyError(region: Region, key: string): RheaError {
 
 /** NOT_LEADER with the leader as far as known. */
 export function notLeaderError(region: Region): RheaError {
-  const { leader } = region;
+  // A peer in error may still think that it leads: it is no hint for its clients.
+  const leader = region.leader?.peerId === region.peerId ? undefined : region.leader;
   const address = leader === undefined ? undefined : region.context.resolveStore(leader.storeId);
   return new RheaError(
     "NOT_LEADER",

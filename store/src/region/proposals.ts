@@ -93,7 +93,6 @@ export class ProposalQueue implements TurnTask {
     } catch (error) {
       return RheaError.from(error);
     }
-    if (region.fault !== undefined) return region.fault;
     if (!region.isLeader) return notLeaderError(region);
     const present = region.descriptor.epoch;
     const keys = keysOf(command);

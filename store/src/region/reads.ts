@@ -7,7 +7,7 @@ import type { Epoch } from "../format/descriptor.js";
 import { DATA, SEQUENCES, namespaceRange } from "../format/keys.js";
 import { decodeEnvelope } from "../format/value-envelope.js";
 import { decodeSequence } from "./decide.js";
-import { epochError, keyError } from "./epoch-errors.js";
+import { epochError, keyError, notLeaderError } from "./epoch-errors.js";
 import { checkKey, checkRange } from "./limits.js";
 import type { Region } from "./region.js";
 import type { ReplySink } from "./reply-sink.js";
@@ -100,7 +100,7 @@ function executeRead(region: Region, read: Read, epoch: Epoch | undefined): Read
       },
     );
   }
-  if (region.fault !== undefined) throw region.fault;
+  if (region.fault !== undefined) throw notLeaderError(region);
   if (epoch !== undefined && epoch.version !== region.descriptor.epoch.version) {
     throw epochError(region, epoch, [toLatin1(read.key)]);
   }

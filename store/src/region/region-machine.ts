@@ -20,6 +20,7 @@ export function createRegionMachine(region: Region): StateMachine {
     onDropped: (proposed, error) => answerDropped(region, proposed, error),
     onLeaderStart: (term) => {
       region.leaderId = region.peerId;
+      region.membersSinceMs = context.env.clock.monotonicMs();
       context.onLeadership(region, true, term);
     },
     onLeaderStop: () => {
@@ -29,7 +30,6 @@ export function createRegionMachine(region: Region): StateMachine {
     },
     onLeaderChange: (leader) => {
       region.leaderId = leader;
-      region.leaderSeenMs = context.env.clock.monotonicMs();
       context.onChanged(region);
     },
     onSnapshotSave: (directory) => saveSnapshot(region, directory),
@@ -78,6 +78,7 @@ function takeConfiguration(region: Region, confState: ConfState, peers: readonly
   if (term === undefined)
     throw new InvariantError(`region ${region.regionId}: a configuration at ${index} nobody judged`);
   pendingTerm.delete(region);
+  region.membersSinceMs = region.context.env.clock.monotonicMs();
   region.advance(index, term);
   region.context.onChanged(region);
   if (!members.some(({ peerId }) => peerId === region.peerId)) region.context.destroyRemoved(region);

@@ -3,6 +3,7 @@ import { InvariantError, RheaError } from "@rhea/common";
 import type { ConfState, RaftNode } from "@rhea/raft";
 import type { RegionState } from "../engine/api.js";
 import type { RegionDescriptor } from "../format/descriptor.js";
+import { encodeEntry } from "../format/entry.js";
 import { applyStateKey, regionKey, sessionKey } from "../format/keys.js";
 import { encodeApplyState, encodeRegionRecord, type ApplyState, type RegionRecord } from "../format/region-record.js";
 import type { OverlayParticipant } from "../overlay/overlay.js";
@@ -38,9 +39,9 @@ export class Region implements OverlayParticipant {
   fault: RheaError | undefined;
   /** Direct engine work on the range is going on: apply, reads and snapshots wait for it. */
   exclusive: Promise<void> | undefined;
-  /** When this peer last knew a leader, monotonic ms. */
-  leaderSeenMs: number;
   leaderId = 0;
+  /** When this peer began to lead or its members changed last, monotonic ms. */
+  membersSinceMs: number;
   #descriptor: RegionDescriptor;
   #confState: ConfState;
   #appliedIndex: number;
@@ -68,7 +69,7 @@ export class Region implements OverlayParticipant {
     this.sessions = stored.sessions;
     this.proposals = new ProposalQueue(this);
     this.reads = new ReadQueue(this);
-    this.leaderSeenMs = context.env.clock.monotonicMs();
+    this.membersSinceMs = context.env.clock.monotonicMs();
   }
 
   get descriptor(): RegionDescriptor {
@@ -205,11 +206,20 @@ export class Region implements OverlayParticipant {
     }
   }
 
-  /** Notes that this peer cannot be trusted any more; PD has it replaced. */
+  /** Notes that this peer cannot be trusted any more: it gives up its lead, and PD has it replaced. */
   reportFault(error: RheaError): void {
     if (this.fault !== undefined) return;
+    const leads = this.isLeader;
     this.fault = error;
     this.context.onFault(this, error);
+    if (!leads) return;
+    try {
+      // Applying anything now throws the fault, and the host ends a group whose state machine throws: others elect a leader.
+      const { epoch } = this.#descriptor;
+      this.requireNode().apply({ data: encodeEntry({ stamp: this.time.stamp, ...epoch, commands: [] }) });
+    } catch {
+      // No longer the leader: nothing to give up.
+    }
   }
 
   /** Answers all that waits for the end of the turn. */

@@ -54,6 +54,7 @@ export class Group implements RaftNode, ApplyTarget {
   readonly #role = new RoleWatch();
   /** Tick at which proposals of lost leaderships are given up; 0: none. */
   #dropProposalsAt = 0;
+  #candidateHeardMs = -Infinity;
   #leaderTruncatedIndex = 0;
   #wantsTruncation = 0;
   #lastCutApplied = 0;
@@ -233,6 +234,7 @@ export class Group implements RaftNode, ApplyTarget {
   receive(fromStore: number, message: Message): void {
     if (this.#state !== "running" || message.to !== this.peerId) return;
     this.#contacts.hear(message.from, fromStore, this.#host.nowMs);
+    if (message.type === "preVote" || message.type === "vote") this.#candidateHeardMs = this.#host.nowMs;
     this.#raw?.step(message);
     this.#host.markDirty(this);
   }
@@ -336,6 +338,16 @@ export class Group implements RaftNode, ApplyTarget {
     this.#raw?.forgetLeader();
     this.#host.markDirty(this);
     return isVoter(this.#applier.confState, this.peerId);
+  }
+
+  /** Whether to campaign for a group that lost its leader: not while another candidate may still win. */
+  judgeTakeOver(): "yes" | "no" | "later" {
+    const raw = this.#raw;
+    if (this.#state !== "running" || raw === undefined) return "no";
+    const { state, lead } = raw.basicStatus();
+    if (state !== "follower" || lead !== 0) return "no";
+    const isQuiet = this.#host.nowMs - this.#candidateHeardMs > 2 * this.#host.limits.tickMs;
+    return isQuiet ? "yes" : "later";
   }
 
   /** Cuts the log as far as it may be, with the next append. */

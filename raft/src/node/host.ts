@@ -31,6 +31,8 @@ import { makeMessage } from "../core/index.js";
 
 /** After a leader's process is gone, its groups campaign spread over this many steps, a fraction of a tick apart. */
 const TAKE_OVER_STEPS = 8;
+/** How often they look again, while others try. */
+const TAKE_OVER_ATTEMPTS = 6;
 
 /** Makes a host. Nothing happens before {@link RaftHost.start}. */
 export function createRaftHost(options: RaftHostOptions): RaftHost {
@@ -472,16 +474,32 @@ class Host implements RaftHost, GroupHost<Group> {
   /** That process is gone: whoever follows a leader there need not wait for a timeout. PreVote keeps the impatient harmless. */
   #onGone(storeId: number): void {
     if (this.#state !== "running") return;
+    const orphans: Group[] = [];
+    for (const group of this.#groups.values()) if (group.forgetLeader(storeId)) orphans.push(group);
+    this.#takeOver(orphans, TAKE_OVER_ATTEMPTS);
+  }
+
+  /** Campaigns for groups without a leader, spread over about a tick; again later where another candidate was heard of meanwhile. */
+  #takeOver(groups: readonly Group[], attempts: number): void {
+    if (attempts === 0) return;
     const { rng } = this.options;
     const steps = new Map<number, Group[]>();
-    for (const group of this.#groups.values()) {
-      if (!group.forgetLeader(storeId)) continue;
+    for (const group of groups) {
       const step = rng.int(TAKE_OVER_STEPS);
-      steps.set(step, [...(steps.get(step) ?? []), group]);
+      const sharing = steps.get(step);
+      if (sharing === undefined) steps.set(step, [group]);
+      else sharing.push(group);
     }
-    for (const [step, groups] of steps) {
-      this.#later(((step + 2) * this.limits.tickMs) / TAKE_OVER_STEPS, () => {
-        for (const group of groups) if (group.leaderId === 0) group.campaign();
+    for (const [step, sharing] of steps) {
+      this.#later(((step + 1) * this.limits.tickMs) / TAKE_OVER_STEPS, () => {
+        this.nowMs = this.options.clock.monotonicMs();
+        const waiting: Group[] = [];
+        for (const group of sharing) {
+          const verdict = group.judgeTakeOver();
+          if (verdict === "yes") group.campaign();
+          else if (verdict === "later") waiting.push(group);
+        }
+        this.#takeOver(waiting, attempts - 1);
       });
     }
   }

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { LocalStatus } from "@rhea/operator/env-node";
 import { checkRecords, checkScan, importRecords, readRecords } from "./smoke/records.js";
 import { createReport, type StepLog } from "./smoke/report.js";
-import { busiestStore, createScene, requireHealthy, storesOf, type Scene } from "./smoke/scene.js";
+import { busiestStore, createScene, untilHealthy, storesOf, type Scene } from "./smoke/scene.js";
 import { startWriters } from "./smoke/writers.js";
 
 const WRITERS = 64;
@@ -16,6 +16,7 @@ const WRITE_BEFORE_MS = 2_000;
 const WRITE_AFTER_MS = 6_000;
 const RESUME_LIMIT_MS = 3_000;
 const ALL_LIMIT_SECONDS = 240;
+const HEALTHY_LIMIT_MS = 20_000;
 const PEERS_LIMIT_MS = 30_000;
 
 const records = readRecords(fileURLToPath(new URL("../package-lock.json", import.meta.url)));
@@ -27,7 +28,7 @@ const secondsSince = (ms: number) => `${((performance.now() - ms) / 1000).toFixe
 
 /** Everything that the cluster was told must still be there, on full strength. */
 async function requireAll(log: StepLog): Promise<void> {
-  const regions = await requireHealthy(await scene.admin(), 3);
+  const regions = await untilHealthy(await scene.admin(), 3, HEALTHY_LIMIT_MS);
   const count = await checkRecords(await scene.client(), records);
   log.figure("records read back", count);
   log.figure("regions with 3 healthy peers", `${regions} of ${regions}`);

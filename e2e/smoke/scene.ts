@@ -116,15 +116,24 @@ export function busiestStore(status: LocalStatus): ProcessRow {
   return busiest;
 }
 
-/** Throws unless every region has this many healthy peers; returns the number of regions. */
-export async function requireHealthy(admin: Admin, peers: number): Promise<number> {
+/** Waits until every region has this many healthy peers, none more, and returns the number of regions. */
+export async function untilHealthy(admin: Admin, peers: number, timeoutMs: number): Promise<number> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const { count, unwell } = await unwellRegions(admin, peers);
+    if (unwell.length === 0) return count;
+    if (performance.now() > deadline) throw new Error(unwell.join("; "));
+    await new Promise((resolve) => setTimeout(resolve, 100)); // a move for balance has a fourth peer for a moment
+  }
+}
+
+async function unwellRegions(admin: Admin, peers: number): Promise<{ count: number; unwell: readonly string[] }> {
   const { routes, health } = await admin.regions({ withHealth: true });
-  for (const { region } of routes) {
+  const unwell = routes.flatMap(({ region }) => {
     const own = health.find(({ regionId }) => regionId === region?.regionId);
     const healthy = (region?.peers.length ?? 0) - (own?.downPeerIds.length ?? 0) - (own?.pendingPeerIds.length ?? 0);
-    if (healthy !== peers || own?.fullyReplicated !== true) {
-      throw new Error(`region ${region?.regionId ?? 0} has ${healthy} healthy peers, wanted ${peers}`);
-    }
-  }
-  return routes.length;
+    if (healthy === peers && own?.fullyReplicated === true) return [];
+    return [`region ${region?.regionId ?? 0} has ${healthy} healthy peers, wanted ${peers}`];
+  });
+  return { count: routes.length, unwell };
 }

@@ -80,7 +80,10 @@ async function run(file: string, options: Options, { shutdown }: MainContext): P
     source: { file },
     onEvent: (line) => screen.event(line),
     ...(isLive
-      ? { onStatus: (status) => screen.draw([...renderStatus(status, process.cwd()), "", ...hints(status)]) }
+      ? {
+          onStatus: (status) =>
+            screen.draw([...renderStatus(status, process.cwd(), screen.columns()), "", ...hints(status)]),
+        }
       : {}),
   });
   const stopped = shutdown.then(async (signal) => {

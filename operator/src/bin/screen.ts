@@ -6,6 +6,8 @@ const SHOWN_EVENTS = 6;
 export interface Screen {
   /** Whether lines are redrawn in place: a terminal. */
   readonly isLive: boolean;
+  /** Characters that fit in a line now. */
+  columns(): number;
   /** Tells of something that happened, with the time. */
   event(line: string): void;
   /** Shows lines instead of those drawn before. */
@@ -27,13 +29,14 @@ export function createScreen(output: WriteStream): Screen {
   const redraw = () => {
     if (isClosed || picture.length === 0) return;
     const { columns, rows } = output;
-    const lines = [...picture, "", ...events.slice(-SHOWN_EVENTS)].slice(0, rows - 1);
+    const lines = [...picture, "", ...events].flatMap((line) => line.split("\n")).slice(0, rows - 1);
     const up = drawnRows > 0 ? `\x1b[${drawnRows}F` : "";
     output.write(`${up}\x1b[0J${lines.map((line) => fit(line, columns)).join("\n")}\n`);
     drawnRows = lines.length;
   };
   return {
     isLive,
+    columns: () => (isLive ? output.columns : Infinity),
     event(line) {
       const stamped = `${new Date().toTimeString().slice(0, 8)} ${line}`;
       events.push(stamped);

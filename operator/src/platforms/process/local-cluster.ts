@@ -65,7 +65,12 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     const state =
       before === undefined
         ? newState(nameOf(first), first)
-        : { ...before, accepted: first, generation: before.generation + (isSame(before.accepted, first) ? 0 : 1) };
+        : {
+            ...before,
+            accepted: first,
+            refusedFile: undefined,
+            generation: before.generation + (isSame(before.accepted, first) ? 0 : 1),
+          };
     await writeState(layout, state);
     return await run(options, layout, lock, reader, state);
   } catch (error) {
@@ -121,7 +126,7 @@ async function run(
   });
   platform.adopt();
   const listeners = new Set<(status: LocalStatus, look: number) => void>();
-  const memory: LoopMemory = { refusedFile: undefined, failures: new Map() };
+  const memory: LoopMemory = { failures: new Map() };
   let desired = resolveCluster(state.accepted, state.generation);
   let current: LocalStatus | undefined;
   let isClosing = false;
@@ -129,18 +134,14 @@ async function run(
   let looks = 0;
 
   const publish = (decided: Plan, look: number) => {
-    const problems = [
-      ...(memory.refusedFile === undefined ? [] : [`the cluster file is not taken over: ${memory.refusedFile}`]),
-      ...memory.failures.values(),
-    ];
-    current = describeCluster(platform, layout, decided, times, problems);
+    current = describeCluster(platform, layout, decided, times, [...memory.failures.values()]);
     options.onStatus?.(current);
     for (const listener of [...listeners]) listener(current, look);
   };
 
   const reconcile = async () => {
     const look = ++looks;
-    desired = await takeOverFile(reader, platform, desired, memory, tell);
+    desired = await takeOverFile(reader, platform, desired, tell);
     const observed = await platform.observe(desired);
     const decided = plan(observed, desired, clock.monotonicMs());
     publish(decided, look);
@@ -218,8 +219,6 @@ async function run(
 }
 
 interface LoopMemory {
-  /** Why the file as it is now is not taken over. */
-  refusedFile: string | undefined;
   /** Actions that failed when they were tried last, by description. */
   failures: Map<string, string>;
 }
@@ -229,14 +228,13 @@ async function takeOverFile(
   reader: SourceReader,
   platform: Platform,
   desired: DesiredCluster,
-  memory: LoopMemory,
   tell: (line: string) => void,
 ): Promise<DesiredCluster> {
   const { accepted, generation } = platform.state;
   const reading = reader.read(accepted);
   if (reading.kind === "unchanged") return desired;
   const refusal = reading.kind === "refused" ? reading.message : refusalOfName(reading.cluster, platform.state);
-  memory.refusedFile = refusal;
+  if (refusal !== platform.state.refusedFile) await platform.update({ refusedFile: refusal });
   if (refusal !== undefined || reading.kind === "refused") {
     tell(`the cluster file is not taken over: ${refusal ?? ""}`);
     return desired;

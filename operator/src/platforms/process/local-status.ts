@@ -99,7 +99,11 @@ export function describeCluster(
     isReady: conditions.some(({ type, status: value }) => type === "Ready" && value === "True"),
     cluster: { ...status, conditions },
     processes: [pdRow, ...storeRows],
-    problems: [...problems, ...blocked.map(describeBlocked)],
+    problems: [
+      ...(state.refusedFile === undefined ? [] : [`the cluster file is not taken over: ${state.refusedFile}`]),
+      ...problems,
+      ...blocked.map(describeBlocked),
+    ],
   };
 }
 

@@ -35,6 +35,8 @@ export interface OperatorState {
   readonly generation: number;
   /** The cluster as it was accepted last: what the transition rules compare with. */
   readonly accepted: RheaCluster;
+  /** Why the cluster file as it is now is not taken over; absent if it is. For a look from another process. */
+  readonly refusedFile?: string | undefined;
   /** Ordinals are never used again, so this only rises. */
   readonly nextOrdinal: number;
   readonly pd: ProcessEntry;

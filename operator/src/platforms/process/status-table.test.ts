@@ -62,6 +62,19 @@ describe("status table", () => {
     ]);
   });
 
+  it("puts the paths in a table of their own where lines are narrow", () => {
+    const lines = renderStatus(STATUS, "/home/ada/rhea", 80).slice(2, 9);
+    assert.deepEqual(lines, [
+      "NAME          STATE  PID   ADDRESS         STATUS          REGIONS  LEADERS",
+      "demo-store-0  Up     4711  127.0.0.1:7410  127.0.0.1:7411  1        1",
+      "demo-store-1  Down   -     127.0.0.1:7420  127.0.0.1:7421  -        -",
+      "",
+      "NAME          DATA                       LOG",
+      "demo-store-0  .rhea/stores/demo-store-0  .rhea/logs/demo-store-0.log",
+      "demo-store-1  /data/stores/demo-store-1  /data/logs/demo-store-1.log",
+    ]);
+  });
+
   it("gives things to try that fit the cluster", () => {
     const hints = renderHints(STATUS, "examples/rheacluster.yaml", undefined).join("\n");
     assert.match(hints, /npx --no rheactl put a 1 && npx --no rheactl get a/);

@@ -2,13 +2,16 @@ import { relative } from "node:path";
 import type { LocalStatus, ProcessRow } from "./local-status.js";
 
 const HEADINGS = ["NAME", "STATE", "PID", "ADDRESS", "STATUS", "REGIONS", "LEADERS", "DATA", "LOG"] as const;
+/** The columns of paths: where lines are narrow they stand in a table of their own. */
+const FIRST_PATH = HEADINGS.indexOf("DATA");
 
 /**
  * Renders a cluster as lines: a heading, one row per process, what is planned, what is wrong. Pure.
  *
  * @param from directory to which paths below it are relative
+ * @param columns characters that fit in a line
  */
-export function renderStatus(status: LocalStatus, from: string): readonly string[] {
+export function renderStatus(status: LocalStatus, from: string, columns = Infinity): readonly string[] {
   const { cluster, problems } = status;
   const ready = cluster.conditions?.find(({ type }) => type === "Ready");
   const heading = `${status.name}: ${status.isReady ? "Ready" : (ready?.reason ?? "NotReady")}; ${ready?.message ?? ""}`;
@@ -16,7 +19,7 @@ export function renderStatus(status: LocalStatus, from: string): readonly string
   return [
     heading,
     "",
-    ...renderTable([HEADINGS, ...status.processes.map((row) => cells(row, from))]),
+    ...renderProcesses([HEADINGS, ...status.processes.map((row) => cells(row, from))], columns),
     ...(planned.length + problems.length > 0 ? [""] : []),
     ...planned,
     ...problems.map((problem) => `  ! ${problem}`),
@@ -52,8 +55,15 @@ function cells(row: ProcessRow, from: string): readonly string[] {
   ];
 }
 
+function renderProcesses(rows: readonly (readonly string[])[], columns: number): readonly string[] {
+  const whole = renderTable(rows);
+  if (whole.every((line) => line.length <= columns)) return whole;
+  const paths = rows.map((row) => [row[0] ?? "", ...row.slice(FIRST_PATH)]);
+  return [...renderTable(rows.map((row) => row.slice(0, FIRST_PATH))), "", ...renderTable(paths)];
+}
+
 function renderTable(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

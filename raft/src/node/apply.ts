@@ -2,10 +2,10 @@
  * Feeds one group's committed entries to its state machine, in log order: batches of user entries, membership changes at their place,
  * installed snapshots. A state machine that answers with a promise holds back its own group only.
  */
-import { InvariantError, RheaError } from "@rhea/common";
+import { EMPTY_BYTES, InvariantError, RheaError } from "@rhea/common";
 import { nextConfState } from "../core/index.js";
 import type { ConfChangeV2, ConfState, Entry, Message } from "../core/types.js";
-import type { CommittedEntry, PeerInfo, SavedSnapshot, SnapshotFiles, StateMachine } from "./api.js";
+import type { CommittedEntry, SavedSnapshot, SnapshotFiles, StateMachine } from "./api.js";
 import { changeOfEntry, decodeChangeContext, NO_CHANGE, type MemberList } from "./membership.js";
 
 /** A snapshot whose install record is durable. */
@@ -112,6 +112,10 @@ export class Applier {
       batch.push({ index, term, data, context: this.#target.takeContext(entry) });
       this.#position++;
     }
+    this.#applyBatch(batch);
+  }
+
+  #applyBatch(batch: readonly CommittedEntry[]): void {
     const last = batch.at(-1)?.index ?? this.applied;
     const first = batch[0]?.index ?? last;
     const { groupId, stateMachine } = this.#target;
@@ -127,48 +131,45 @@ export class Applier {
       return;
     }
     if (pending === undefined) {
-      this.#advanceTo(last);
+      this.applied = last;
       return;
     }
     this.#waitFor(pending, what, () => {
-      this.#advanceTo(last);
+      this.applied = last;
     });
   }
 
   #applyChange(entry: Entry): void {
     const { groupId, stateMachine, members } = this.#target;
+    const what = `group ${groupId}: applying the membership change at ${entry.index}`;
     if (this.confState.voters.length === 0) {
       const why =
-        "its members are unknown here: a group's first peers must be created with a start index, so that others get a snapshot";
-      this.#fail(`group ${groupId}: applying the membership change at ${entry.index}`, new RheaError("INTERNAL", why));
-      return;
-    }
-    let accepted: boolean;
-    let named: readonly PeerInfo[];
-    let change: ConfChangeV2;
-    try {
-      change = changeOfEntry(entry);
-      named = decodeChangeContext(change.context);
-      accepted = this.#fits(change) && (stateMachine.onConfChange?.(members.describe(entry, change)) ?? true);
-    } catch (error) {
-      this.#fail(`group ${groupId}: judging the membership change at ${entry.index}`, error);
+        "its members are unknown here: create a group's first peers with a start index, so that others get a snapshot";
+      this.#fail(what, new RheaError("INTERNAL", why));
       return;
     }
     this.#target.takeContext(entry);
-    const confState = this.#target.applyConfChange(accepted ? change : NO_CHANGE);
-    this.confState = confState;
-    members.update(confState, named);
-    this.#advanceTo(entry.index);
     try {
-      if (accepted) stateMachine.onConfigurationCommitted?.(confState, members.all, entry.index);
+      const change = changeOfEntry(entry);
+      const named = decodeChangeContext(change.context);
+      if (!this.#fits(change)) {
+        // It has no effect on any replica, as all judge it by the same membership; the state machine only counts the index.
+        this.#target.onChangeApplied(entry, false);
+        this.#applyBatch([{ index: entry.index, term: entry.term, data: EMPTY_BYTES, context: undefined }]);
+        return;
+      }
+      const isAccepted = stateMachine.onConfChange?.(members.describe(entry, change)) ?? true;
+      this.confState = this.#target.applyConfChange(isAccepted ? change : NO_CHANGE);
+      members.update(this.confState, isAccepted ? named : []);
+      this.applied = entry.index;
+      if (isAccepted) stateMachine.onConfigurationCommitted?.(this.confState, members.all, entry.index);
+      this.#target.onChangeApplied(entry, isAccepted);
     } catch (error) {
-      this.#fail(`group ${groupId}: after the membership change at ${entry.index}`, error);
-      return;
+      if (error instanceof InvariantError) throw error;
+      this.#fail(what, error);
     }
-    this.#target.onChangeApplied(entry, accepted);
   }
 
-  /** A change that does not fit has no effect anywhere: all replicas judge it by the same membership. */
   #fits(change: ConfChangeV2): boolean {
     try {
       nextConfState(this.confState, change);
@@ -187,18 +188,15 @@ export class Applier {
       this.#fail(what, new InvariantError("the state machine takes no snapshots"));
       return;
     }
-    this.#waitFor(stateMachine.onSnapshotLoad(snapshot.files, snapshot.saved), what, () => {
+    const load = async (): Promise<void> => stateMachine.onSnapshotLoad?.(snapshot.files, snapshot.saved);
+    this.#waitFor(load(), what, () => {
       this.#queue.shift();
       this.confState = confState;
       members.update(confState, peers);
-      this.#advanceTo(index);
+      this.applied = index;
       this.#target.onSnapshotLoaded(snapshot);
       stateMachine.onConfigurationCommitted?.(confState, members.all, index);
     });
-  }
-
-  #advanceTo(index: number): void {
-    this.applied = index;
   }
 
   #waitFor(pending: Promise<void>, what: string, then: () => void): void {

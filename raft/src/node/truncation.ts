@@ -21,6 +21,8 @@ export interface TruncationInput {
 
 /** A follower that has heard no cut from its leader may keep this many times the limits. */
 const FOLLOWER_SLACK = 2;
+/** A leader may keep this many times the limits for a follower that is getting a snapshot. */
+const SNAPSHOT_SLACK = 4;
 
 /**
  * Returns the index up to which the log may be cut; not above `truncatedIndex` when there is nothing to cut. A leader keeps what its
@@ -31,12 +33,16 @@ export function truncationTarget(input: TruncationInput): number {
   const slack = followers === undefined ? FOLLOWER_SLACK : 1;
   const isOverLimit = durableIndex - truncatedIndex > maxEntries * slack || liveBytes > maxBytes * slack;
   if (followers === undefined) return isOverLimit ? durableIndex : Math.min(durableIndex, leaderTruncatedIndex);
-  // Over the limit only those are given up that lack more than half of the log: the others are about to catch up.
-  const giveUpBelow = isOverLimit ? (durableIndex + truncatedIndex) / 2 : 0;
+  // Over the limit only those are given up that lack more than half of the log: the others are about to catch up. Whoever is getting a
+  // snapshot is given up much later, else it would need another one as soon as it has this one.
+  const middle = (durableIndex + truncatedIndex) / 2;
+  const isFarOver =
+    durableIndex - truncatedIndex > maxEntries * SNAPSHOT_SLACK || liveBytes > maxBytes * SNAPSHOT_SLACK;
   let target = durableIndex;
-  for (const { match, pendingSnapshot } of followers) {
+  for (const { match, pendingSnapshot, state } of followers) {
     const needed = Math.max(match, pendingSnapshot);
-    if (needed >= giveUpBelow) target = Math.min(target, needed);
+    const isGivenUp = needed < middle && (state === "snapshot" ? isFarOver : isOverLimit);
+    if (!isGivenUp) target = Math.min(target, needed);
   }
   return target;
 }

@@ -19,6 +19,8 @@ export interface StoreEnvironment {
 export interface StoreLimits {
   /** Bytes applied and not yet durable in the engine over which proposals get SERVER_BUSY; twice that pauses apply. Default 64 MiB. */
   readonly overlayBytes: number;
+  /** Free bytes on the data or log volume below which writes other than deletes get DISK_FULL; default 256 MiB. */
+  readonly reserveBytes: number;
   /** Rows of a scan page at most; default 10,000. */
   readonly scanRows: number;
   /** Bytes of a scan page at most (one row is always given); default 1 MiB. */

@@ -12,6 +12,7 @@ import { TurnQueue } from "./turn-queue.js";
 
 const DEFAULT_LIMITS: StoreLimits = {
   overlayBytes: 64 << 20,
+  reserveBytes: 256 << 20,
   scanRows: 10_000,
   scanBytes: 1 << 20,
   entryBytes: 1 << 20,

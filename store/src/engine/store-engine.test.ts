@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CommandKind, ReadKind, type CommandInit, type CommandResult } from "@rhea/proto";
-import { RheaError, type ErrorCode } from "@rhea/common";
+import { RheaError, type Disk, type ErrorCode } from "@rhea/common";
 import { createFakeKv, type FakeKv } from "../testing/fake-kv.js";
 import { createFakeRaft, type FakeRaft } from "../testing/fake-raft.js";
 import { createVirtualEnv, type VirtualEnv } from "../testing/virtual-env.js";
@@ -218,6 +218,21 @@ describe("store engine", () => {
     await refused(get(subject, "a"), "CORRUPTION");
     assert.equal(subject.region.state, "error");
     assert.equal(subject.engine.faults()[0]?.regionId, REGION);
+  });
+
+  it("takes only deletes while a volume is short of space", async () => {
+    const free = { bytes: 1 << 30 };
+    const disk = { space: async () => ({ freeBytes: free.bytes, totalBytes: 1 << 40 }) } as unknown as Disk;
+    const subject = await open(createFakeKv({}), createVirtualEnv(disk));
+    await put(subject, "a", "1");
+    free.bytes = 1 << 20;
+    await subject.env.advance(1_000);
+    await refused(put(subject, "a", "2"), "DISK_FULL");
+    await execute(subject, { kind: CommandKind.CMD_DELETE, key: bytes("a") });
+    assert.equal(await get(subject, "a"), undefined);
+    free.bytes = 1 << 30;
+    await subject.env.advance(1_000);
+    await put(subject, "a", "3");
   });
 
   it("puts the peer into error at a command version that it does not know", async () => {

@@ -48,6 +48,7 @@ export class StoreEngineCore implements StoreEngine {
   readonly #context: RegionContext;
   #host: RaftHost | undefined;
   #isClosing = false;
+  #isDiskFull = false;
 
   constructor(parts: EngineParts) {
     const { options, overlay } = parts;
@@ -130,9 +131,9 @@ export class StoreEngineCore implements StoreEngine {
     return this.#clears.size;
   }
 
-  /** Whether the key-value engine is so far behind that proposals are refused. */
+  /** Whether writes are refused: the key-value engine is behind, or the disk is full. */
   get isBusy(): boolean {
-    return this.#parts.overlay.isFull;
+    return this.#isDiskFull || this.#parts.overlay.isFull;
   }
 
   /** Sums over all regions since the start; the size is of now. */
@@ -373,6 +374,9 @@ export class StoreEngineCore implements StoreEngine {
       get host() {
         return engine.host;
       },
+      get isDiskFull() {
+        return engine.#isDiskFull;
+      },
       resolveStore: (storeId) => options.resolveStore(storeId),
       mayCreateChild: (plan) => this.#mayCreateChild(plan),
       startChild: (child, campaign) => {
@@ -409,12 +413,27 @@ export class StoreEngineCore implements StoreEngine {
   }
 
   #meterLater(): void {
-    this.#parts.options.env.scheduler.setTimer(METER_INTERVAL_MS, () => {
+    const { env } = this.#parts.options;
+    env.scheduler.setTimer(METER_INTERVAL_MS, () => {
       if (this.#isClosing) return;
-      this.#meter.run(this.#regions.values()).catch((error: unknown) => {
-        this.#parts.options.env.logger.log("warn", "could not measure a region", { error: String(error) });
+      Promise.all([this.#meter.run(this.#regions.values()), this.#checkSpace()]).catch((error: unknown) => {
+        env.logger.log("warn", "could not measure the store", { error: String(error) });
       });
       this.#meterLater();
     });
+  }
+
+  async #checkSpace(): Promise<void> {
+    const { options, limits } = this.#parts;
+    const { disk, logger } = options.env;
+    const spaces = await Promise.all([disk.space(options.logDirectory), disk.space(options.snapshotDirectory)]);
+    const freeBytes = Math.min(...spaces.map((space) => space.freeBytes));
+    const isFull = freeBytes < limits.reserveBytes;
+    if (isFull !== this.#isDiskFull) {
+      logger.log(isFull ? "error" : "info", isFull ? "disk full: only deletes are taken" : "space is back", {
+        freeBytes,
+      });
+    }
+    this.#isDiskFull = isFull;
   }
 }

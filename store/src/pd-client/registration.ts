@@ -9,6 +9,9 @@ import type { PdChannel } from "./pd-channel.js";
 /** A first start waits this long for PD before it gives up. */
 const FIRST_CONTACT_MS = 120_000;
 const CALL_MS = 10_000;
+/** The part of a channel to PD that registration uses. */
+export type PdCalls = Pick<PdChannel, "call">;
+
 const PREPARING = "preparing.json";
 
 /**
@@ -16,7 +19,7 @@ const PREPARING = "preparing.json";
  * was lost, and going on would mean a second vote.
  */
 export async function enlist(
-  pd: PdChannel,
+  pd: PdCalls,
   places: IdentityDirectories,
   who: { readonly clusterId: number; readonly name: string },
   rng: Rng,
@@ -46,7 +49,7 @@ export async function enlist(
 
 /** What {@link joinCluster} needs. */
 export interface JoinOptions {
-  readonly pd: PdChannel;
+  readonly pd: PdCalls;
   readonly engine: StoreEngineCore;
   readonly store: StoreInit;
   readonly clusterId: number;

@@ -42,6 +42,12 @@ export const STORE_CONFIG = {
     doc: "ticks without a leader before an election, up to twice that",
   },
   "raft.heartbeatTicks": { type: "integer", default: 2, min: 1, max: 100, doc: "ticks between a leader's heartbeats" },
+  "disk.reserveBytes": {
+    type: "integer",
+    default: 268_435_456,
+    min: 0,
+    doc: "free bytes on a volume below which writes other than deletes are refused",
+  },
   "overlay.maxBytes": {
     type: "integer",
     default: 67_108_864,

@@ -125,7 +125,7 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
       logDirectory: places.logDirectory,
       snapshotDirectory: `${dataDirectory}/snapshots`,
       initialRegions: initialRegions(fakePd, identity.storeId),
-      limits: { overlayBytes: config["overlay.maxBytes"] },
+      limits: { overlayBytes: config["overlay.maxBytes"], reserveBytes: config["disk.reserveBytes"] },
       raft: {
         tickMs: config["raft.tickMs"],
         electionTicks: config["raft.electionTicks"],

@@ -25,6 +25,8 @@ export interface RegionContext {
   readonly ranges: RangeIndex<Region>;
   readonly turns: TurnQueue;
   readonly host: RaftHost;
+  /** Whether the volumes are short of space: only deletes are taken. */
+  readonly isDiskFull: boolean;
   /** Address of a store for leader hints. */
   resolveStore(storeId: number): string | undefined;
   /** Whether this store may get the child of a split: no tombstone, condemnation or peer of that region is in the way. */

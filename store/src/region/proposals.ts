@@ -11,6 +11,7 @@ import { ProposedEntry, type PendingCommand } from "./reply-sink.js";
 
 /** Milliseconds that a client is asked to wait when the store cannot take more. */
 const BUSY_RETRY_MS = 50;
+const DISK_FULL_RETRY_MS = 5_000;
 /** What this version writes; PD's feature level may one day hold it lower. */
 const FEATURE_LEVEL = 1;
 
@@ -112,7 +113,31 @@ export class ProposalQueue implements TurnTask {
         },
       );
     }
+    if (region.context.isDiskFull && needsSpace(command)) {
+      return new RheaError(
+        "DISK_FULL",
+        `store ${region.context.storeId}: too little free space; reads and deletes still work`,
+        {
+          details: { regionId: region.regionId, retryAfterMs: DISK_FULL_RETRY_MS },
+        },
+      );
+    }
     return undefined;
+  }
+}
+
+/** Whether a command makes the store larger: a full one goes on deleting and changing members. */
+function needsSpace(command: Command): boolean {
+  switch (command.kind) {
+    case CommandKind.CMD_DELETE:
+    case CommandKind.CMD_DELETE_LIST:
+    case CommandKind.CMD_DELETE_RANGE:
+    case CommandKind.CMD_RESET_SEQUENCE:
+    case CommandKind.CMD_NOOP:
+    case CommandKind.CMD_SPLIT:
+      return false;
+    default:
+      return true;
   }
 }
 

@@ -12,7 +12,13 @@ import {
   type StoreStatsInit,
   type StoreToPdInit,
 } from "@rhea/proto";
-import { DEFAULT_SETTINGS, identityFromProto, isVoter, type ClusterSettings } from "../cluster/index.js";
+import {
+  DEFAULT_SETTINGS,
+  identityFromProto,
+  isVoter,
+  type ClusterSettings,
+  type RegionPeer,
+} from "../cluster/index.js";
 import { MemoryMetadata } from "../metadata/index.js";
 import { bootstrap } from "../service/cluster-api.js";
 import { createPd, type Coordinator, type Pd } from "../service/index.js";
@@ -51,6 +57,8 @@ export class VirtualCluster {
   readonly executed = new Map<number, number>();
   pd: Pd;
   readonly #settings: ClusterSettings;
+  /** A step that was on its way at that moment may find fewer live voters than PD counted. */
+  #lastKillMs = 0;
 
   constructor(settings: Partial<ClusterSettings> = {}) {
     this.#settings = { ...DEFAULT_SETTINGS, ...settings };
@@ -75,7 +83,11 @@ export class VirtualCluster {
     for (const store of this.stores.values()) store.stream = this.#newStream(store);
     this.pd = this.#startPd();
     await this.time.settle();
-    for (const store of this.stores.values()) if (store.isAlive) await this.#connect(store);
+    for (const store of this.stores.values()) {
+      const isGone = this.leading.cluster.stores.get(store.storeId)?.lifecycle === "tombstone";
+      if (isGone) store.isAlive = false;
+      else if (store.isAlive) await this.#connect(store);
+    }
   }
 
   /** Starts a new store. */
@@ -122,7 +134,7 @@ export class VirtualCluster {
           childRegionId: ids,
         },
         epoch: { confVer: last.confVer, version: last.version },
-        splitKey: Buffer.from(`k${String(i).padStart(6, "0")}`),
+        splitKey: Buffer.from(`k${String(i).padStart(4, "0")}`),
         childPeerIds: last.peers.map((_, at) => ids + 1 + at),
       };
       this.#execute(last, step);
@@ -134,6 +146,7 @@ export class VirtualCluster {
   /** kill -9: the stream breaks, other voters elect leaders. */
   kill(store: VirtualStore): void {
     store.isAlive = false;
+    this.#lastKillMs = this.time.monotonicMs();
     this.leading.closeSession(store.storeId, store.stream);
     for (const region of this.regions.values()) {
       if (this.#leaderStore(region) === store.storeId) this.time.setTimer(ELECTION_MS, () => this.#elect(region));
@@ -162,10 +175,21 @@ export class VirtualCluster {
   /** Whether every region has `replicas` live voters and nothing else. */
   isHealthy(replicas = 3): boolean {
     return [...this.regions.values()].every(
-      ({ peers, caughtUp }) =>
-        peers.length === replicas &&
-        peers.every((peer) => isVoter(peer) && this.#isLive(peer.storeId) && caughtUp.has(peer.peerId)),
+      (region) =>
+        region.peers.length === replicas && region.peers.every((peer) => isVoter(peer) && this.#works(region, peer)),
     );
+  }
+
+  /** Breaks a follower of a region on a live store: it reports a fault from its next heartbeat on. */
+  breakFollower(region: VirtualRegion, pick: number): void {
+    const followers = region.peers.filter((peer) => peer.peerId !== region.leaderPeerId && this.#isLive(peer.storeId));
+    const peer = followers[pick % Math.max(1, followers.length)];
+    const { regionId } = region;
+    if (peer === undefined) return;
+    this.#lastKillMs = this.time.monotonicMs() + HEARTBEAT_MS;
+    this.stores
+      .get(peer.storeId)
+      ?.faults.push({ regionId, peerId: peer.peerId, code: "CORRUPTION", message: "flipped bit" });
   }
 
   /** Sends the region's report from its leader. */
@@ -274,9 +298,13 @@ export class VirtualCluster {
   }
 
   #run(store: VirtualStore, region: VirtualRegion, step: OperationStep): void {
-    const voters = region.peers.filter((peer) => isVoter(peer) && this.#isLive(peer.storeId)).length;
+    const voters = region.peers.filter((peer) => isVoter(peer) && this.#works(region, peer)).length;
     if (voters <= region.peers.filter(isVoter).length / 2) return;
-    const error = this.#execute(region, step);
+    const heir = region.peers.find(
+      (peer) => step.kind === StepKind.TRANSFER_LEADER && peer.peerId === step.peer?.peerId,
+    );
+    const isDeaf = heir !== undefined && !this.#works(region, heir);
+    const error = isDeaf ? { code: "TRANSFER_FAILED", message: "no answer" } : this.#execute(region, step);
     const { operationId, regionId, stepIndex } = step;
     this.#send(store, { stepResults: [{ operationId, regionId, stepIndex, error }] });
   }
@@ -307,14 +335,19 @@ export class VirtualCluster {
 
   #catchUp(region: VirtualRegion, peerId: number): void {
     const peer = region.peers.find((member) => member.peerId === peerId);
-    if (peer === undefined || !this.#isLive(peer.storeId) || region.caughtUp.has(peerId)) return;
+    if (peer === undefined || region.caughtUp.has(peerId)) return;
+    if (!this.#isLive(peer.storeId)) {
+      this.time.setTimer(ELECTION_MS, () => this.#catchUp(region, peerId));
+      return;
+    }
     region.caughtUp.add(peerId);
     this.report(region);
   }
 
   #requireLiveQuorum(region: VirtualRegion, step: OperationStep): void {
+    if (this.time.monotonicMs() - this.#lastKillMs <= STEP_MS) return;
     const voters = region.peers.filter(isVoter);
-    const live = voters.filter((peer) => this.#isLive(peer.storeId) && region.caughtUp.has(peer.peerId)).length;
+    const live = voters.filter((peer) => this.#works(region, peer)).length;
     if (live <= voters.length / 2)
       throw new Error(`step ${step.kind} leaves region ${region.regionId} ${live} of ${voters.length} voters`);
   }
@@ -322,7 +355,7 @@ export class VirtualCluster {
   #elect(region: VirtualRegion): void {
     if (this.#isLive(this.#leaderStore(region))) return;
     const voters = region.peers.filter(isVoter);
-    const live = voters.filter((peer) => this.#isLive(peer.storeId) && region.caughtUp.has(peer.peerId));
+    const live = voters.filter((peer) => this.#works(region, peer));
     const [winner] = live;
     if (winner === undefined || live.length <= voters.length / 2) {
       this.time.setTimer(ELECTION_MS, () => this.#elect(region));
@@ -341,6 +374,12 @@ export class VirtualCluster {
 
   #isLive(storeId: number): boolean {
     return this.stores.get(storeId)?.isAlive === true;
+  }
+
+  /** Whether a peer can vote with all data. */
+  #works(region: VirtualRegion, { peerId, storeId }: RegionPeer): boolean {
+    const isFaulty = this.stores.get(storeId)?.faults.some((fault) => fault.peerId === peerId) === true;
+    return this.#isLive(storeId) && region.caughtUp.has(peerId) && !isFaulty;
   }
 
   #leaderStore(region: VirtualRegion): number {

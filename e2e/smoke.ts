@@ -8,7 +8,7 @@ import type { LocalStatus } from "@rhea/operator/env-node";
 import { checkRecords, checkScan, importRecords, readRecords } from "./smoke/records.js";
 import { createReport, type StepLog } from "./smoke/report.js";
 import { busiestStore, createScene, untilHealthy, storesOf, type Scene } from "./smoke/scene.js";
-import { startWriters } from "./smoke/writers.js";
+import { startWriters, type Writers } from "./smoke/writers.js";
 
 const WRITERS = 64;
 const REGIONS = 8;
@@ -22,6 +22,8 @@ const PEERS_LIMIT_MS = 30_000;
 const records = readRecords(fileURLToPath(new URL("../package-lock.json", import.meta.url)));
 const scene = createScene({ stores: 3 });
 const report = createReport();
+/** What was written while a store was killed: checked again in every later step. */
+let written: Writers | undefined;
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const secondsSince = (ms: number) => `${((performance.now() - ms) / 1000).toFixed(1)} s`;
@@ -31,6 +33,8 @@ async function requireAll(log: StepLog): Promise<void> {
   const regions = await untilHealthy(await scene.admin(), 3, HEALTHY_LIMIT_MS);
   const count = await checkRecords(await scene.client(), records);
   log.figure("records read back", count);
+  if (written !== undefined)
+    log.figure("keys written during the kill, read back", await written.check(await scene.client()));
   log.figure("regions with 3 healthy peers", `${regions} of ${regions}`);
 }
 
@@ -115,6 +119,7 @@ async function killWhileWriting(log: StepLog): Promise<void> {
   const slow = pauses.filter(([, ms]) => ms > RESUME_LIMIT_MS);
   if (slow.length > 0) throw new Error(`writing resumed after more than 3 s in ${slow.length} regions`);
   log.figure("keys with their last acknowledged or a later attempted value", await writers.check(await scene.client()));
+  written = writers;
   await cluster.ready(30_000);
   await requireAll(log);
 }
@@ -226,6 +231,38 @@ async function scaleIn(log: StepLog): Promise<void> {
   await requireAll(log);
 }
 
+async function changeOperator(log: StepLog): Promise<void> {
+  const pids = () =>
+    scene
+      .cluster()
+      .status()
+      .processes.map(({ name, pid }) => `${name} ${pid ?? 0}`)
+      .join(", ");
+  const before = pids();
+  const refusal = await scene.start().then(
+    () => "none",
+    (error: unknown) => (error as Error).message,
+  );
+  if (!refusal.includes(`in use by process ${process.pid}`))
+    throw new Error(`a second operator was refused with: ${refusal}`);
+  log.figure("a second operator is refused", refusal.slice(refusal.indexOf("is in use"), refusal.indexOf(":")));
+  scene.write(
+    "apiVersion: rheakv.io/v1alpha1\nkind: RheaCluster\nmetadata: { name: smoke }\nspec:\n  stores: { replica: 1 }\n",
+  );
+  const wrong = await scene.cluster().until("the wrong file shows", 10_000, ({ problems }) => problems.length > 0);
+  log.figure("a wrong file shows as", (wrong.problems[0] ?? "").split("\n").at(-1) ?? "");
+  scene.want({ stores: 3 });
+  await scene
+    .cluster()
+    .until("the file is right again", 10_000, ({ problems, isReady }) => isReady && problems.length === 0);
+  await scene.letGo();
+  await scene.start();
+  await scene.cluster().ready(30_000);
+  if (pids() !== before) throw new Error(`processes are ${pids()}, were ${before}`);
+  log.figure("processes taken over by the next operator", scene.cluster().status().processes.length);
+  await requireAll(log);
+}
+
 async function restart(log: StepLog): Promise<void> {
   const begin = performance.now();
   await scene.stop();
@@ -250,6 +287,7 @@ const STEPS: readonly (readonly [name: string, limitSeconds: number, run: (log: 
   ["edit the file: 3 to 5 stores", 60, scaleOut],
   ["cancel a scale-in after its first peer has moved", 60, cancelScaleIn],
   ["edit the file: 5 to 3 stores", 60, scaleIn],
+  ["a second operator, a wrong file, the next operator", 30, changeOperator],
   ["stop and start again", 45, restart],
 ];
 

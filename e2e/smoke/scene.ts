@@ -20,7 +20,12 @@ export interface Scene {
   admin(): Promise<Admin>;
   /** Edits the cluster file. */
   want(wanted: Wanted): void;
+  /** Writes the cluster file as it is given. */
+  write(text: string): void;
+  /** Starts the cluster, or takes over the processes that run. */
   start(): Promise<void>;
+  /** Ends the operator alone; the processes run on. */
+  letGo(): Promise<void>;
   stop(): Promise<void>;
   /** Ends every process and removes the directory. With `keepLogs` the logs are put aside first; returns where. */
   cleanUp(keepLogs: boolean): Promise<string | undefined>;
@@ -55,6 +60,11 @@ export function createScene(first: Wanted): Scene {
     async start() {
       const onEvent = (line: string) => void events.push(`${new Date().toISOString()} ${line}`);
       cluster = await startLocalCluster({ dataDir, source: { file }, ports: "free", onEvent });
+    },
+    write: (text) => writeFileSync(file, text),
+    async letGo() {
+      await closeClient();
+      await cluster?.detach();
     },
     async stop() {
       await closeClient();

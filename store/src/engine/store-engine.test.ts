@@ -152,6 +152,20 @@ describe("store engine", () => {
     assert.equal(reopened.region.appliedIndex, subject.region.appliedIndex);
   });
 
+  it("refuses a region of which the key-value engine lost a batch", async () => {
+    const subject = await open();
+    for (const key of ["a", "b", "c"]) {
+      await put(subject, key, "1");
+      await subject.env.settle();
+    }
+    subject.kv.lose("Lm\0\0\0\0\0\0\0\x02");
+    const reopened = await open(subject.kv, subject.env, subject.raft);
+    assert.equal(reopened.engine.faults()[0]?.error.code, "CORRUPTION");
+    assert.match(reopened.engine.faults()[0]?.error.message ?? "", /lost batch 2/);
+    await refused(put(reopened, "a", "2"), "NOT_LEADER");
+    assert.equal(subject.raft.lifecycle(REGION), "condemned");
+  });
+
   it("refuses bad commands before the log", async () => {
     const subject = await open();
     const before = subject.region.appliedIndex;

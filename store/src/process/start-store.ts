@@ -70,6 +70,7 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
   }
   await disk.mkdir(places.dataDirectory);
   await disk.mkdir(places.logDirectory);
+  await disk.mkdir(`${dataDirectory}/snapshots`);
   const other = config.engine === "memory" ? "leveldb" : "memory";
   if ((await disk.stat(`${dataDirectory}/${other}`)) !== undefined) {
     throw new RheaError(

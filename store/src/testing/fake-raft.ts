@@ -43,6 +43,8 @@ export interface FakeRaft extends RaftConstructors {
   /** Forgets a context as a crash or a follower would: entries are decoded from their bytes. */
   forgetContexts: boolean;
   readonly options: RaftHostOptions | undefined;
+  /** What the log says of a group. */
+  lifecycle(groupId: number): GroupLifecycle["state"] | undefined;
 }
 
 const TERM = 6;
@@ -209,6 +211,7 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
     get options() {
       return hostOptions;
     },
+    lifecycle: (groupId) => groups.get(groupId)?.lifecycle.state,
     setLeader: (groupId, isLeader) => {
       const group = groups.get(groupId);
       if (group === undefined || group.isLeader === isLeader) return;

@@ -149,7 +149,7 @@ describe("OperationTable", () => {
   });
 
   it("fails at a refusal that repeating cannot change, and goes on after others", () => {
-    const { table } = setUp();
+    const { table, cluster } = setUp();
     const added = table.add(proposal([{ kind: "split", splitKey: "", childRegionId: 0, childPeerIds: [] }]), NOW);
     assert.ok(added.kind === "added");
     const { operationId } = added.operation;
@@ -162,8 +162,15 @@ describe("OperationTable", () => {
         maybeApplied: false,
       },
     });
-    table.onStepResult(result("EPOCH_NOT_MATCH"), NOW);
+    table.command(cluster.regions.get(7)!, NOW);
+    table.hold(result("CONF_CHANGE_BUSY"), NOW + 1);
+    table.onStepResult(result("CONF_CHANGE_BUSY"), NOW + 1);
     assert.equal(table.runningCount, 1);
+    assert.equal(table.command(cluster.regions.get(7)!, NOW + 2), undefined, "not repeated at once");
+    assert.deepEqual(table.due(NOW + 301), [7]);
+    assert.equal(table.command(cluster.regions.get(7)!, NOW + 301)?.kind, StepKind.SPLIT);
+    assert.deepEqual(table.due(NOW + 302), []);
+    assert.deepEqual(table.due(NOW + 2301), [7]);
     table.onStepResult(result("OPERATION_REFUSED"), NOW);
     assert.equal(table.finished()[0]?.state, "failed");
   });

@@ -10,7 +10,12 @@ import { judgeProgress, nextCommand } from "./progress.js";
 import { describeStep, stepToProto, STEP_TIMEOUT_MS, type Step } from "./step.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type OperationRecord = Mutable<OperationView>;
+interface OperationRecord extends Mutable<OperationView> {
+  /** When the present step was last handed out; 0: not yet. */
+  sentAtMs: number;
+  /** No step is handed out before: the last one met an obstacle that may pass. */
+  heldUntilMs: number;
+}
 
 /** What running operations will add to a store (negative: take from it). */
 export interface Influence {
@@ -35,6 +40,9 @@ const FINISHED_KEPT = 1000;
 /** After a failure the same kind is not tried again on the region for this long, doubling up to the maximum, ms. */
 const RETRY_BASE_MS = 5000;
 const RETRY_MAX_MS = 300_000;
+/** A step that met a passing obstacle is sent again after this long, one that was not answered after that long, ms. */
+const HOLD_MS = 300;
+const RESEND_MS = 2000;
 const NO_INFLUENCE: Influence = { regions: 0, leaders: 0, sizeScore: 0, incoming: 0 };
 
 /** The operations. */
@@ -122,6 +130,8 @@ export class OperationTable {
       stepStartedAtMs: nowMs,
       finishedAtMs: 0,
       message: "",
+      sentAtMs: 0,
+      heldUntilMs: 0,
     };
     this.#begin(operation);
     this.#onChange(operation);
@@ -130,7 +140,7 @@ export class OperationTable {
 
   /** Takes up an operation that an earlier PD leader persisted. */
   resume(operation: OperationView): void {
-    if (!this.#running.has(operation.regionId)) this.#begin({ ...operation });
+    if (!this.#running.has(operation.regionId)) this.#begin({ ...operation, sentAtMs: 0, heldUntilMs: 0 });
   }
 
   /** Judges the region's operation by the region as it now is; it may end by that. */
@@ -152,24 +162,43 @@ export class OperationTable {
         operation.currentStep = progress.currentStep;
         operation.stepStartedAtMs = nowMs;
         operation.message = "";
+        operation.heldUntilMs = 0;
     }
   }
 
   /** The step to send to the region's leader now, if the region has an operation and nothing has to be waited for. */
   command(region: RegionView, nowMs: number): OperationStepInit | undefined {
     const operation = this.#running.get(region.regionId);
-    if (operation === undefined) return undefined;
+    if (operation === undefined || nowMs < operation.heldUntilMs) return undefined;
     const command = nextCommand(operation, region, this.#view, nowMs);
     if (command.kind === "wait") {
       operation.message = command.reason;
       return undefined;
     }
+    operation.sentAtMs = nowMs;
     const { operationId, regionId, currentStep } = operation;
     const { confVer, version } = region;
     return stepToProto(command.step, { operationId, stepIndex: currentStep, regionId, confVer, version });
   }
 
-  /** Notes what a store says of a step. A refusal that repeating cannot change ends the operation; success shows in the region. */
+  /** Regions whose step should be sent (again) though their leader has reported nothing new. */
+  due(nowMs: number): readonly number[] {
+    const due: number[] = [];
+    for (const { regionId, sentAtMs, heldUntilMs } of this.#running.values()) {
+      const isHeldOver = heldUntilMs > sentAtMs && nowMs >= heldUntilMs;
+      if (isHeldOver || nowMs - sentAtMs >= RESEND_MS) due.push(regionId);
+    }
+    return due;
+  }
+
+  /** Holds a step that met an obstacle back for a moment, so that it is not repeated with the very next report. */
+  hold(result: StepResult, nowMs: number): void {
+    const operation = this.#running.get(result.regionId);
+    if (operation?.operationId !== result.operationId || result.error === null || result.error.code === "") return;
+    operation.heldUntilMs = nowMs + HOLD_MS;
+  }
+
+  /** Notes what a store says of a step, after the region's report that came with it was judged. A refusal that repeating cannot change ends the operation; success shows in the region. */
   onStepResult(result: StepResult, nowMs: number): void {
     const operation = this.#running.get(result.regionId);
     if (operation?.operationId !== result.operationId || result.error === null || result.error.code === "") return;

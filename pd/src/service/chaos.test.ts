@@ -37,7 +37,8 @@ async function disturb(
     case "grow": {
       const region = [...world.regions.values()][pick % world.regions.size]!;
       if (world.regions.size < 40) region.size += 60 * MIB;
-      return world.report(region);
+      world.report(region);
+      return;
     }
     case "break": {
       const regions = [...world.regions.values()];

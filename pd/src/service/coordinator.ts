@@ -169,8 +169,9 @@ export class Coordinator {
     const hadStats = store.stats !== undefined;
     this.cluster.stores.heard(storeId, message.stats, nowMs);
     if (store.lifecycle === "tombstone") return;
-    for (const result of message.stepResults) this.operations.onStepResult(result, nowMs);
+    for (const result of message.stepResults) this.operations.hold(result, nowMs);
     for (const stats of message.regions) this.onRegionReport(storeId, stats, nowMs);
+    for (const result of message.stepResults) this.operations.onStepResult(result, nowMs);
     if (message.fullRound) this.#noteHeldPeers(storeId, message);
     if (message.stats === null) return;
     if (!hadStats) this.#kick();
@@ -340,6 +341,7 @@ export class Coordinator {
   tick(): void {
     const nowMs = this.nowMs();
     this.operations.tick(nowMs);
+    for (const regionId of this.operations.due(nowMs)) this.dispatch(regionId);
     for (const store of this.cluster.stores.all()) this.#finishDrain(store, nowMs);
     this.planner.tick(nowMs);
   }

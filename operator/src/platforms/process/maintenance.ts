@@ -82,7 +82,7 @@ export async function stopLocalCluster(dataDir: string, onEvent: (line: string) 
     ports: "default",
     programs: BUILT_PROGRAMS,
     clock: nodeClock,
-    onEvent,
+    onEvent: () => undefined,
     onEnd: () => undefined,
   });
   try {

@@ -13,6 +13,8 @@ export interface NemesisOptions {
   readonly net: SimNet;
   readonly stores: readonly SimStore[];
   readonly safety: SafetyChecker;
+  /** Storms come again and again. */
+  readonly isStormy: boolean;
 }
 
 /** A nemesis at work. */
@@ -20,6 +22,10 @@ export interface Nemesis {
   start(): void;
   /** Ends all harm: starts what is down, heals the network, waits for nothing. */
   stop(): void;
+  /** Told of every new leader: during a storm none lasts. */
+  onLeader(storeId: number, groupId: number, term: number): void;
+  /** Told of every commit, with the least term among its entries. */
+  onCommitted(storeId: number, groupId: number, term: number): void;
   /** How often each kind of fault was done. */
   readonly counts: Readonly<Record<string, number>>;
 }
@@ -37,6 +43,7 @@ type Fault =
   | "split"
   | "loss"
   | "stormyLeader"
+  | "storm"
   | "powerFailure"
   | "diskError";
 
@@ -58,18 +65,22 @@ const OFTEN: readonly Fault[] = [
   "split",
   "loss",
   "stormyLeader",
+  "storm",
+  "storm",
+  "storm",
   "stormyLeader",
   "powerFailure",
   "diskError",
 ];
 
 /** Makes a nemesis that is not started. */
-export function createNemesis({ queue, random, net, stores }: NemesisOptions): Nemesis {
+export function createNemesis({ queue, random, net, stores, isStormy }: NemesisOptions): Nemesis {
   const counts: Record<string, number> = {};
   let isActive = false;
   let nextPeerId = 1_000;
   let nextRegionId = 100;
   const due = [...ALWAYS];
+  let stormUntilMs = 0;
 
   const count = (name: string): void => {
     counts[name] = (counts[name] ?? 0) + 1;
@@ -230,7 +241,18 @@ export function createNemesis({ queue, random, net, stores }: NemesisOptions): N
         Object.assign(net.faults, { lossRatio: 0, duplicateRatio: 0, reorderRatio: 0 });
       });
     },
-    // Leaders that replicate to one follower and lose their place at once, again and again: figure 8 of the raft paper.
+    // New leaders lose their followers within milliseconds, again and again, and come back with entries that nobody else has:
+    // figure 8 of the raft paper.
+    storm: () => {
+      stormUntilMs = queue.nowMs + random.between(1_500, 3_000);
+      Object.assign(net.faults, { lossRatio: 0.1, tailRatio: 0.1 });
+      count("storm");
+      queue.plan(stormUntilMs - queue.nowMs, () => {
+        Object.assign(net.faults, { lossRatio: 0, tailRatio: 0.01 });
+        net.unblockAll();
+      });
+    },
+    // A leader that reaches one follower only dies.
     stormyLeader: () => {
       const at = leaderOf();
       if (at === undefined) return;
@@ -264,11 +286,57 @@ export function createNemesis({ queue, random, net, stores }: NemesisOptions): N
     later(100, 900, tick);
   };
 
+  const cutOff = (store: SimStore): void => {
+    const friend = random.chance(0.2) ? random.pick(stores) : undefined;
+    for (const other of stores) {
+      if (other === store || other === friend) continue;
+      net.block(store.node, other.node);
+      net.block(other.node, store.node);
+    }
+    later(150, 900, () => {
+      for (const other of stores) {
+        net.unblock(store.node, other.node);
+        net.unblock(other.node, store.node);
+      }
+    });
+  };
+  const stormyStore = (storeId: number): SimStore | undefined =>
+    isActive && queue.nowMs <= stormUntilMs ? stores[storeId - 1] : undefined;
+  const ledTerms = new Map<string, number>();
+
+  const onLeader = (storeId: number, groupId: number, term: number): void => {
+    ledTerms.set(`${storeId}/${groupId}`, term);
+    const store = stormyStore(storeId);
+    if (store === undefined) return;
+    // At once: before even the entry that begins its term has left.
+    if (random.chance(0.5)) cutOff(store);
+    else
+      queue.plan(random.fraction() ** 2 * 30, () => {
+        cutOff(store);
+      });
+  };
+
+  const onCommitted = (storeId: number, groupId: number, term: number): void => {
+    const store = stormyStore(storeId);
+    // It commits what an earlier leader wrote: the moment at which counting replicas would be wrong.
+    if (store === undefined || term >= (ledTerms.get(`${storeId}/${groupId}`) ?? 0) || random.chance(0.3)) return;
+    count("cutAtOldCommit");
+    cutOff(store);
+  };
+
   return {
     counts,
+    onLeader,
+    onCommitted,
     start: () => {
       isActive = true;
       tick();
+      const brew = (): void => {
+        if (!isActive) return;
+        act.storm();
+        later(3_500, 4_500, brew);
+      };
+      if (isStormy) brew();
     },
     stop: () => {
       isActive = false;

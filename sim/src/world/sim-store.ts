@@ -1,5 +1,6 @@
 /** One store of a world: the real engine, host and log on a virtual disk, network and clock; can crash and come back. */
 import { RheaError, silentLogger } from "@rhea/common";
+import type { HostLimits } from "@rhea/raft";
 import { openMemoryKv, openStoreEngine, type InitialRegion, type StoreEngine } from "@rhea/store";
 import type { StoreInit } from "@rhea/proto";
 import { createProcessTime, type EventQueue, type ProcessTime } from "./event-queue.js";
@@ -20,6 +21,12 @@ export interface StoreSetting {
   addressOf(storeId: number): string;
   /** The address book that stores give to clients. */
   storeBook(): StoreInit[];
+  /** Raft's times and limits in this world. */
+  readonly raft: Partial<HostLimits>;
+  /** A peer of this store begins to lead. */
+  onLeader(storeId: number, groupId: number, term: number): void;
+  /** A peer of this store applies entries, of `term` or later. */
+  onCommitted(storeId: number, groupId: number, term: number): void;
   /** A failure that is a bug or a violated invariant, not a planned fault. */
   onViolation(error: RheaError): void;
 }
@@ -80,6 +87,7 @@ export function createSimStore(setting: StoreSetting, storeId: number): SimStore
       kv,
       logDirectory: "/log",
       snapshotDirectory: "/snapshots",
+      raft: setting.raft,
       initialRegions: setting.initialRegions.filter((region) =>
         region.voters.some((voter) => voter.storeId === storeId),
       ),
@@ -94,8 +102,14 @@ export function createSimStore(setting: StoreSetting, storeId: number): SimStore
         host: { commitOldTermByCounting: setting.mutations.commitOldTermByCounting ?? false },
       },
       observer: {
-        onLeader: safety.onLeader,
-        onCommitted: safety.onApply,
+        onLeader: (groupId, peerId, term, lastIndex) => {
+          safety.onLeader(groupId, peerId, term, lastIndex);
+          setting.onLeader(storeId, groupId, term);
+        },
+        onCommitted: (groupId, peerId, entries) => {
+          safety.onApply(groupId, peerId, entries);
+          setting.onCommitted(storeId, groupId, entries[0]?.term ?? 0);
+        },
         onHardState: safety.onHardState,
       },
     });

@@ -6,9 +6,10 @@ import { InvariantError, RheaError } from "@rhea/common";
 import { createClient, type RheaClient } from "@rhea/client";
 import { checkLinearizable, createHistory, registerModel, type RegisterOp, type RegisterResult } from "@rhea/history";
 import { RaftMethods } from "@rhea/proto";
+import type { HostLimits } from "@rhea/raft";
 import { createEventQueue, createProcessTime } from "./event-queue.js";
-import { createNemesis } from "./nemesis.js";
-import { createRandom } from "./random.js";
+import { createNemesis, type Nemesis } from "./nemesis.js";
+import { createRandom, type SimRandom } from "./random.js";
 import { createSafetyChecker } from "./safety.js";
 import { retireRemovedPeers } from "./janitor.js";
 import { checkWorld, compareReplicas, isConverged } from "./world-checks.js";
@@ -43,7 +44,6 @@ const STORES = 4;
 const CLIENTS = 12;
 const KEYS = 24;
 const FIRST_REGION = 2;
-const PAUSE_MS = 50;
 const HEAL_LIMIT_MS = 60_000;
 
 /** Runs one world to its end. Never throws for a finding: the report has it. */
@@ -56,6 +56,11 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   const violations: Error[] = [];
   const addressOf = (storeId: number): string => `s${storeId}:7410`;
   const stores: SimStore[] = [];
+  let nemesis: Nemesis | undefined;
+  // A third of the worlds are stormy: leaders last for milliseconds.
+  const isStormy = random.chance(0.33);
+  const limits = isStormy ? QUICK : pickLimits(random);
+  const pauseMs = isStormy ? 15 : 50;
   const setting = {
     queue,
     random,
@@ -64,6 +69,13 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     addressOf,
     storeBook: () => stores.map(({ storeId }) => ({ storeId, name: `s${storeId}`, address: addressOf(storeId) })),
     mutations: options.mutations ?? {},
+    raft: limits,
+    onLeader: (storeId: number, groupId: number, term: number): void => {
+      nemesis?.onLeader(storeId, groupId, term);
+    },
+    onCommitted: (storeId: number, groupId: number, term: number): void => {
+      nemesis?.onCommitted(storeId, groupId, term);
+    },
     initialRegions: [
       {
         regionId: FIRST_REGION,
@@ -127,7 +139,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       }
       runOne(client, name, serial++).then(
         () => {
-          time.scheduler.setTimer(random.fraction() * 2 * PAUSE_MS, next);
+          time.scheduler.setTimer(random.fraction() * 2 * pauseMs, next);
         },
         (error: unknown) => {
           violations.push(error instanceof Error ? error : new Error(String(error)));
@@ -135,10 +147,10 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       );
     };
     running++;
-    time.scheduler.setTimer(random.int(PAUSE_MS), next);
+    time.scheduler.setTimer(random.int(pauseMs), next);
   }
 
-  const nemesis = createNemesis({ queue, random, net, stores, safety });
+  nemesis = createNemesis({ queue, random, net, stores, safety, isStormy });
   const fail = (): string | undefined => violations[0]?.message;
   let checkedSecond = 0;
   const afterEach = (): void => {
@@ -194,6 +206,13 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     faults: nemesis.counts,
     trace: `${queue.count}/${net.delivered}/${safety.checked}/${completed}/${Math.round(queue.nowMs * 1000)}`,
   };
+}
+
+/** Short timeouts and one entry per message: many terms, and logs that differ in small steps. */
+const QUICK: Partial<HostLimits> = { tickMs: 25, electionTicks: 6, heartbeatTicks: 2, maxMessageBytes: 1 };
+
+function pickLimits(random: SimRandom): Partial<HostLimits> {
+  return random.chance(0.3) ? QUICK : { maxMessageBytes: random.chance(0.5) ? 4096 : 1 << 20 };
 }
 
 async function perform(client: RheaClient, op: RegisterOp): Promise<RegisterResult> {

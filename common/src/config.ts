@@ -2,7 +2,8 @@
  * Configuration of a process: one name per key in YAML (`raft: {tickMs: 100}`), flag (`--raft.tick-ms 100`) and
  * environment (`RHEA_RAFT_TICK_MS`). Flags win over the environment, that over the file, that over the default.
  */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Node as YamlNode } from "yaml";
+import { createRequire } from "node:module";
+import type * as Yaml from "yaml";
 import { RheaError } from "./errors.js";
 
 /** Type, default and bounds of one key. */
@@ -128,6 +129,8 @@ function readText(schema: ConfigSchema, name: string, text: string, from: string
 
 /** Values of the YAML file by dotted key. */
 function readFile(schema: ConfigSchema, file: { name: string; text: string }): Map<string, ConfigValue> {
+  // Loaded when a file is read: command line tools have none and start faster.
+  const { isMap, isScalar, isSeq, LineCounter, parseDocument } = createRequire(import.meta.url)("yaml") as typeof Yaml;
   const lines = new LineCounter();
   const document = parseDocument(file.text, { lineCounter: lines });
   const at = (offset: number): { line: number; column: number; file: string } => {
@@ -141,18 +144,18 @@ function readFile(schema: ConfigSchema, file: { name: string; text: string }): M
   const broken = document.errors[0];
   if (broken !== undefined) fail(broken.pos[0], broken.message.split("\n")[0] ?? "not YAML");
   const found = new Map<string, ConfigValue>();
-  const visit = (node: YamlNode | null, prefix: string): void => {
+  const visit = (node: Yaml.Node | null, prefix: string): void => {
     if (!isMap(node)) {
       if (node !== null)
         fail(node.range?.[0] ?? 0, `expected a map of keys${prefix === "" ? "" : ` under "${prefix}"`}`);
       return;
     }
     for (const pair of node.items) {
-      const keyNode = pair.key as YamlNode;
+      const keyNode = pair.key as Yaml.Node;
       const name = `${prefix}${prefix === "" ? "" : "."}${String(isScalar(keyNode) ? keyNode.value : "?")}`;
       const offset = keyNode.range?.[0] ?? 0;
       const key = schema[name];
-      const valueNode = pair.value as YamlNode | null;
+      const valueNode = pair.value as Yaml.Node | null;
       if (key !== undefined) {
         const raw: unknown =
           isScalar(valueNode) || isSeq(valueNode) || isMap(valueNode) ? valueNode.toJS(document) : null;

@@ -1,5 +1,6 @@
 /** Logging through winston: one line per entry, to standard error or a file. */
-import winston from "winston";
+import { createRequire } from "node:module";
+import type * as Winston from "winston";
 import type { Logger, LogLevel } from "../logger.js";
 
 const ORDER: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 };
@@ -10,13 +11,15 @@ export function createLogger(options: {
   readonly level?: LogLevel;
   readonly file?: string;
 }): Logger {
+  // Loaded when the first logger is made: command line tools make none and start faster.
+  const winston = createRequire(import.meta.url)("winston") as typeof Winston;
   const level = options.level ?? "info";
   const line = winston.format.printf(({ timestamp, level: at, message, ...fields }) => {
     const extra = Object.keys(fields).length === 0 ? "" : ` ${JSON.stringify(fields)}`;
     return `${String(timestamp)} ${at.padEnd(5)} ${options.name} ${String(message)}${extra}`;
   });
   /* eslint-disable @typescript-eslint/no-unsafe-class-instance-assignment -- winston declares its transports twice */
-  const sink: winston.transport =
+  const sink: Winston.transport =
     options.file === undefined
       ? new winston.transports.Console({ stderrLevels: Object.keys(ORDER) })
       : new winston.transports.File({ filename: options.file });
@@ -29,7 +32,7 @@ export function createLogger(options: {
   return wrap(root, level);
 }
 
-function wrap(target: winston.Logger, level: LogLevel): Logger {
+function wrap(target: Winston.Logger, level: LogLevel): Logger {
   const limit = ORDER[level];
   return {
     isEnabled: (at) => ORDER[at] <= limit,

@@ -13,7 +13,7 @@ export const drainingStoreChecker: Checker = {
       if (store?.lifecycle !== "draining") continue;
       const head = { regionId: region.regionId, origin: "checker", priority: PRIORITY.normal } as const;
       const left = view.regions.usage(store.storeId).regionIds.size;
-      const drain = `store ${store.storeId} is draining, ${left} of ${store.drainTotal} regions left`;
+      const drain = `store ${store.storeId} is draining, ${left} of ${Math.max(store.drainTotal, left)} regions left`;
       const heir = peer.peerId === region.leaderPeerId ? leaderCandidates(region, view, nowMs)[0] : undefined;
       if (heir !== undefined && !context.isHeldBack(region.regionId, "drain-leader")) {
         const steps = [{ kind: "transferLeader", storeId: heir.storeId, peerId: heir.peerId }] as const;

@@ -4,7 +4,7 @@ import type { PeerId } from "../core/types.js";
 import type { NodeStatus, RaftNode } from "./api.js";
 
 /** Picks the voter that should take over: the one that follows closest, of those heard of lately. Undefined if there is none. */
-export function pickSuccessor(status: NodeStatus, activeWithinMs: number): PeerId | undefined {
+function pickSuccessor(status: NodeStatus, activeWithinMs: number): PeerId | undefined {
   const able = status.progress.filter(
     ({ peerId, role, state, lastActiveMs }) =>
       peerId !== status.peerId && role === "voter" && state === "replicate" && lastActiveMs <= activeWithinMs,

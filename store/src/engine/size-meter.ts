@@ -55,13 +55,13 @@ export async function measureRegion(region: Region): Promise<Measurement> {
 export class SizeMeter {
   #isRunning = false;
 
-  /** Measures those of `regions` that are due, unless a round is under way. Errors go to the region's next reader. */
+  /** Measures those of `regions` that are led here (only they report) and due, unless a round is under way. Errors go to the region's next reader. */
   async run(regions: Iterable<Region>): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
     try {
       for (const region of [...regions]) {
-        if (region.state !== "live" || region.fault !== undefined || !region.load.isDue) continue;
+        if (!region.isLeader || !region.load.isDue) continue;
         if (region.exclusive !== undefined) continue;
         const { version } = region.descriptor.epoch;
         const { bytes, keys, middleKey } = await measureRegion(region);

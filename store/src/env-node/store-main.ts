@@ -15,6 +15,7 @@ import { STORE_CONFIG, type StoreConfig } from "../process/config.js";
 import { parseFakePd } from "../process/fake-pd.js";
 import { startStore, type RunningStore } from "../process/start-store.js";
 import { createPages } from "../status/pages.js";
+import type { KvEngine } from "../kv/engine.js";
 import { openMemoryKv } from "../kv/memory-engine.js";
 import { openLevelKv } from "./leveldb-engine.js";
 
@@ -68,14 +69,31 @@ function readText(file: string): string {
   }
 }
 
-function openKv(config: StoreConfig, directory: string): ReturnType<typeof openLevelKv> {
-  if (config.engine === "memory") return openMemoryKv({ disk: nodeDisk, directory });
-  return openLevelKv({
-    directory,
-    cacheBytes: config["leveldb.cacheBytes"],
-    writeBufferBytes: config["leveldb.writeBufferBytes"],
-    compression: config["leveldb.compression"],
-  });
+async function openKv(config: StoreConfig, directory: string): Promise<KvEngine> {
+  if (config.engine === "leveldb") {
+    return openLevelKv({
+      directory,
+      cacheBytes: config["leveldb.cacheBytes"],
+      writeBufferBytes: config["leveldb.writeBufferBytes"],
+      compression: config["leveldb.compression"],
+    });
+  }
+  // Node has no file locks; LevelDB takes one on its directory, so an empty one guards the journal.
+  const lock = await openLevelKv({ directory: `${directory}-lock`, cacheBytes: 0, writeBufferBytes: 65_536 });
+  const engine = await openMemoryKv({ disk: nodeDisk, directory });
+  return {
+    get: (key) => engine.get(key),
+    batch: () => engine.batch(),
+    write: (batch) => engine.write(batch),
+    iterate: (range) => engine.iterate(range),
+    snapshot: () => engine.snapshot(),
+    clearRange: (start, end) => engine.clearRange(start, end),
+    approximateSize: (start, end) => engine.approximateSize(start, end),
+    close: async () => {
+      await engine.close();
+      await lock.close();
+    },
+  };
 }
 
 function stop(logger: Logger, context: MainContext, error: RheaError): never {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { CommandResult } from "@rhea/proto";
+import { encodeApplied } from "./command-result.js";
 import { decodeEntry, encodeEntry } from "./entry.js";
 import { namespaceRange, regionKey, sequenceOfKey, sessionRange, sessionKey } from "./keys.js";
 import { decodeApplyState, decodeRegionRecord, encodeApplyState, encodeRegionRecord } from "./region-record.js";
@@ -72,6 +74,17 @@ describe("local records", () => {
     const future = encodeRegionRecord(record);
     future[0] = 9;
     assert.throws(() => decodeRegionRecord(future), { code: "VERSION_UNSUPPORTED" });
+  });
+});
+
+describe("command result", () => {
+  it("written by hand has the general encoder's bytes", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (revision) => {
+        assert.deepEqual([...encodeApplied(revision)], [...CommandResult.encode({ applied: true, revision }).finish()]);
+      }),
+      seed,
+    );
   });
 });
 

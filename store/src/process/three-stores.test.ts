@@ -24,6 +24,9 @@ describe("three store processes with a fake PD", function () {
       "data-dir": join(root, `store-${n}`),
       "fake-pd": join(root, "fake-pd.json"),
       "log-level": "error",
+      "raft.tick-ms": "50",
+      // One of the three keeps its data in memory: the engines may be mixed.
+      engine: n === 3 ? "memory" : "leveldb",
       ...flags,
     });
     stores.set(n, store);

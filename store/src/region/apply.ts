@@ -1,11 +1,12 @@
 /** Applies committed entries: the only place where a region's replicated state changes by commands. */
 import { RheaError, toLatin1 } from "@rhea/common";
-import { Command, CommandKind, CommandResult, type CommandResultInit } from "@rhea/proto";
+import { Command, CommandKind, type CommandResultInit } from "@rhea/proto";
 import type { CommittedEntry } from "@rhea/raft";
+import { encodeApplied, encodeResult } from "../format/command-result.js";
 import { decodeEntry } from "../format/entry.js";
 import { DATA, namespaceRange } from "../format/keys.js";
 import { decodeEnvelope, encodeEnvelope } from "../format/value-envelope.js";
-import { decide, type View } from "./decide.js";
+import { APPLIED, decide, type View } from "./decide.js";
 import { epochError } from "./epoch-errors.js";
 import { standsAlone } from "./proposals.js";
 import type { Region } from "./region.js";
@@ -109,7 +110,8 @@ function finish(
   pending: PendingCommand | undefined,
   result: CommandResultInit,
 ): void {
-  const bytes = CommandResult.encode({ ...result, revision: region.revision }).finish();
+  const { revision } = region;
+  const bytes = result === APPLIED ? encodeApplied(revision) : encodeResult({ ...result, revision });
   if (command.clientId.length > 0) region.sessions.record(command, bytes);
   pending?.sink.command(pending.id, bytes);
 }
@@ -152,6 +154,6 @@ async function applyAlone(
   });
   region.revision++;
   region.load.invalidate();
-  finish(region, command, pending, { applied: true });
+  finish(region, command, pending, APPLIED);
   region.advance(entry.index, entry.term);
 }

@@ -22,7 +22,8 @@ export interface Decision {
 }
 
 const NO_CHANGES: readonly Change[] = [];
-const APPLIED: CommandResultInit = { applied: true };
+/** The result of a command that has nothing more to say; told by identity, so that its encoding can take the short way. */
+export const APPLIED: CommandResultInit = { applied: true };
 const NOT_APPLIED: Decision = { result: { applied: false }, changes: NO_CHANGES };
 
 /**

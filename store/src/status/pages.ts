@@ -58,7 +58,8 @@ function readiness(store: RunningStore): { name: string; isFine: boolean; detail
   const faults = store.engine.faults();
   return [
     { name: "serving", isFine: !store.engine.isClosing, detail: store.engine.isClosing ? "stopping" : store.address },
-    { name: "joined", isFine: store.hasJoined(), detail: store.hasJoined() ? "accepted" : "PD has not answered yet" },
+    // Whoever serves has joined once; losing PD stops scheduling, not reads and writes.
+    { name: "pd", isFine: true, detail: store.hasJoined() ? "accepted" : "has not answered since the start" },
     // A peer in error is PD's to replace; the store serves its other regions.
     {
       name: "faults",

@@ -69,7 +69,12 @@ module.exports = {
       comment: "Another package is imported by its name (@rhea/...), also when the file is one of its exports.",
       severity: "error",
       from: { path: `^(${anyOf([...PACKAGES, "scripts", "e2e", "bench", "examples"])})/` },
-      to: { path: `^${anyOf(PACKAGES)}/`, pathNot: "^$1/", dependencyTypes: ["local"], dependencyTypesNot: ["aliased"] },
+      to: {
+        path: `^${anyOf(PACKAGES)}/`,
+        pathNot: "^$1/",
+        dependencyTypes: ["local"],
+        dependencyTypesNot: ["aliased"],
+      },
     },
     {
       name: "no-cycles",

@@ -1,7 +1,7 @@
 // Generates proto/gen from proto/rhea/*.proto: `node proto/generate.mjs [OUT_DIR]`. The codecs come from protobufjs'
 // static generator; the types are made here, because decoded messages always have their defaults (proto3), which the
 // stock declarations do not say.
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";

@@ -3,10 +3,12 @@
  * how they are put together). The pure algorithm is an entry of its own, `@rhea/raft/core`.
  */
 export type { ConfState, Entry, HardState, PeerId } from "./core/types.js";
-export { openLog } from "./log/index.js";
+export { inspectLog, openLog } from "./log/index.js";
 export type {
   GroupLifecycle,
   GroupLog,
+  InspectedFrame,
+  LogInspection,
   LogOptions,
   LogRecord,
   LogStats,

@@ -2,9 +2,10 @@
 import { PeerRole } from "@rhea/proto";
 import type { EventQueue } from "./event-queue.js";
 import type { SimRandom } from "./random.js";
-import type { SafetyChecker } from "./safety.js";
 import type { SimNet } from "./sim-net.js";
 import type { SimStore } from "./sim-store.js";
+import { createFigureEight } from "./figure-eight.js";
+import { createWalls, type Link } from "./walls.js";
 
 /** What a nemesis may touch. */
 export interface NemesisOptions {
@@ -12,7 +13,6 @@ export interface NemesisOptions {
   readonly random: SimRandom;
   readonly net: SimNet;
   readonly stores: readonly SimStore[];
-  readonly safety: SafetyChecker;
   /** Storms come again and again. */
   readonly isStormy: boolean;
 }
@@ -26,6 +26,8 @@ export interface Nemesis {
   onLeader(storeId: number, groupId: number, term: number): void;
   /** Told of every commit, with the least term among its entries. */
   onCommitted(storeId: number, groupId: number, term: number): void;
+  /** Whether every kind of fault that each run must have was done. */
+  readonly hasDoneItsDuty: boolean;
   /** How often each kind of fault was done. */
   readonly counts: Readonly<Record<string, number>>;
 }
@@ -44,6 +46,7 @@ type Fault =
   | "loss"
   | "stormyLeader"
   | "storm"
+  | "figureEight"
   | "powerFailure"
   | "diskError";
 
@@ -67,7 +70,8 @@ const OFTEN: readonly Fault[] = [
   "stormyLeader",
   "storm",
   "storm",
-  "storm",
+  "figureEight",
+  "figureEight",
   "stormyLeader",
   "powerFailure",
   "diskError",
@@ -79,8 +83,9 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
   let isActive = false;
   let nextPeerId = 1_000;
   let nextRegionId = 100;
-  const due = [...ALWAYS];
   let stormUntilMs = 0;
+  const walls = createWalls(net);
+  const nodes = stores.map((store) => store.node);
 
   const count = (name: string): void => {
     counts[name] = (counts[name] ?? 0) + 1;
@@ -88,6 +93,8 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
   const later = (fromMs: number, toMs: number, run: () => void): void => {
     queue.plan(random.between(fromMs, toMs), run);
   };
+  const figureEight = createFigureEight({ queue, random, walls, nodes, count });
+  const due = (): Fault[] => ALWAYS.filter((fault) => counts[fault] === undefined);
   const up = (): SimStore[] => stores.filter((store) => store.engine !== undefined);
   /** At most one store of four is down at a time by harm, but for power failures of all. */
   const mayTakeDown = (): boolean => stores.every((store) => store.isUp);
@@ -110,17 +117,6 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
       },
     );
   };
-  const isolate = (store: SimStore, from: number, to: number): void => {
-    const others = stores.filter((other) => other !== store);
-    for (const other of others) {
-      net.block(store.node, other.node);
-      net.block(other.node, store.node);
-    }
-    later(from, to, () => {
-      net.unblockAll();
-    });
-  };
-
   const changeMembers = (): void => {
     const at = leaderOf();
     const region = at === undefined ? undefined : at.store.engine?.region(at.regionId);
@@ -178,17 +174,15 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
         });
     },
     partition: () => {
-      isolate(leaderOf()?.store ?? random.pick(stores), 500, 2_500);
+      const store = leaderOf()?.store ?? random.pick(stores);
+      later(500, 2_500, walls.raiseAround(store.node, nodes));
       count("partition");
     },
     oneWay: () => {
       const [a, b] = [random.pick(stores), random.pick(stores)];
       if (a === b) return;
-      net.block(a.node, b.node);
       count("oneWay");
-      later(300, 2_000, () => {
-        net.unblockAll();
-      });
+      later(300, 2_000, walls.raise([[a.node, b.node]]));
     },
     reset: () => {
       const [a, b] = [random.pick(stores), random.pick(stores)];
@@ -249,8 +243,13 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
       count("storm");
       queue.plan(stormUntilMs - queue.nowMs, () => {
         Object.assign(net.faults, { lossRatio: 0, tailRatio: 0.01 });
-        net.unblockAll();
       });
+    },
+    figureEight: () => {
+      const at = leaderOf();
+      if (at === undefined || !mayTakeDown() || !walls.isClear) return;
+      count("figureEight");
+      figureEight.begin(at.regionId, at.store.storeId);
     },
     // A leader that reaches one follower only dies.
     stormyLeader: () => {
@@ -258,9 +257,7 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
       if (at === undefined) return;
       const others = stores.filter((store) => store !== at.store);
       const friend = random.pick(others);
-      for (const other of others) {
-        if (other !== friend) net.block(at.store.node, other.node);
-      }
+      const lower = walls.raise(others.filter((other) => other !== friend).map((other) => [at.store.node, other.node]));
       count("stormyLeader");
       later(10, 200, () => {
         if (mayTakeDown()) {
@@ -269,36 +266,28 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
             at.store.start();
           });
         }
-        net.unblockAll();
+        lower();
       });
     },
   };
 
   const tick = (): void => {
     if (!isActive) return;
-    const next = due.length > 0 && random.chance(0.5) ? due[0] : random.pick(OFTEN);
-    if (next !== undefined) {
-      const before = counts[next] ?? 0;
-      act[next]();
-      if (due[0] === next && (counts[next] ?? 0) > before) due.shift();
-      else if (due[0] === next && (next === "membership" || next === "transfer") && random.chance(0.3)) due.shift();
-    }
+    const owed = due();
+    // A scene is not disturbed, most of the time.
+    if (!figureEight.isRunning || random.chance(0.05))
+      act[owed.length > 0 && random.chance(0.5) ? random.pick(owed) : random.pick(OFTEN)]();
     later(100, 900, tick);
   };
 
   const cutOff = (store: SimStore): void => {
     const friend = random.chance(0.2) ? random.pick(stores) : undefined;
-    for (const other of stores) {
-      if (other === store || other === friend) continue;
-      net.block(store.node, other.node);
-      net.block(other.node, store.node);
-    }
-    later(150, 900, () => {
-      for (const other of stores) {
-        net.unblock(store.node, other.node);
-        net.unblock(other.node, store.node);
-      }
-    });
+    const others = stores.filter((other) => other !== store && other !== friend);
+    const links = others.flatMap((other): Link[] => [
+      [store.node, other.node],
+      [other.node, store.node],
+    ]);
+    later(150, 900, walls.raise(links));
   };
   const stormyStore = (storeId: number): SimStore | undefined =>
     isActive && queue.nowMs <= stormUntilMs ? stores[storeId - 1] : undefined;
@@ -306,6 +295,7 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
 
   const onLeader = (storeId: number, groupId: number, term: number): void => {
     ledTerms.set(`${storeId}/${groupId}`, term);
+    figureEight.onLeader(storeId, groupId, term);
     const store = stormyStore(storeId);
     if (store === undefined) return;
     // At once: before even the entry that begins its term has left.
@@ -317,6 +307,7 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
   };
 
   const onCommitted = (storeId: number, groupId: number, term: number): void => {
+    figureEight.onCommitted(storeId, groupId, term);
     const store = stormyStore(storeId);
     // It commits what an earlier leader wrote: the moment at which counting replicas would be wrong.
     if (store === undefined || term >= (ledTerms.get(`${storeId}/${groupId}`) ?? 0) || random.chance(0.3)) return;
@@ -326,6 +317,9 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
 
   return {
     counts,
+    get hasDoneItsDuty() {
+      return due().length === 0;
+    },
     onLeader,
     onCommitted,
     start: () => {
@@ -333,15 +327,18 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
       tick();
       const brew = (): void => {
         if (!isActive) return;
-        act.storm();
-        later(3_500, 4_500, brew);
+        if (figureEight.isRunning) return void later(300, 600, brew);
+        if (random.chance(0.5)) act.storm();
+        else act.figureEight();
+        later(2_000, 4_000, brew);
       };
       if (isStormy) brew();
     },
     stop: () => {
       isActive = false;
       Object.assign(net.faults, { lossRatio: 0, duplicateRatio: 0, reorderRatio: 0, tailRatio: 0 });
-      net.unblockAll();
+      figureEight.end();
+      walls.raze();
       for (const store of stores) {
         store.disk.slowByMs = 0;
         store.disk.failNext("write", "EIO", 0);

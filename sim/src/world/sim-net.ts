@@ -1,8 +1,8 @@
 /**
  * A network with faults. Nodes are named by the host part of addresses. Messages go through their codecs, so that both
  * ends share nothing. Within a stream messages arrive in order (as in TCP) unless the stream's method is declared
- * unreliable, then they may also be lost, doubled and reordered. A blocked direction holds everything back; streams that
- * it holds too long break on both ends, new ones are refused after a while.
+ * unreliable, then they may also be lost, doubled and reordered. A blocked direction holds everything back, also what is on
+ * its way already; streams that it holds too long break on both ends, new ones are refused after a while.
  */
 import {
   RheaError,
@@ -46,6 +46,8 @@ export interface SimNet {
   reset(a: string, b: string): void;
   /** Messages delivered so far. */
   readonly delivered: number;
+  /** Digest of their times and lengths. */
+  readonly digest: string;
 }
 
 interface UnaryHandler {
@@ -78,6 +80,10 @@ interface Connection {
   readonly lastArrivalMs: { client: number; server: number };
   /** When the first message to the server arrives: none may overtake it. */
   openMs: number;
+  /** Whether it has arrived. */
+  isBegun: boolean;
+  /** What has not arrived yet, in order. */
+  readonly onWay: { readonly client: Uint8Array[]; readonly server: Uint8Array[] };
   sent: number;
   isOpen: boolean;
 }
@@ -97,6 +103,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
     unreliable: [],
   };
   let delivered = 0;
+  let digest = 0;
   let nextPort = 40_000;
 
   const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(":"));
@@ -119,34 +126,48 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
     const [from, to] = toServer ? [connection.client, connection.server] : [connection.server, connection.client];
     const isFirst = connection.sent++ === 0;
     const copy = Buffer.from(bytes);
-    const go = (): void => {
-      if (!connection.isOpen) return;
-      const isLoose = connection.isUnreliable && toServer && !isFirst;
-      if (isLoose && random.chance(faults.lossRatio)) return;
-      const side = toServer ? "server" : "client";
-      const arrive = (atMs: number): void =>
-        void queue.plan(atMs - queue.nowMs, () => {
-          if (!connection.isOpen) return;
-          delivered++;
-          to.deliver(copy);
-        });
+    const side = toServer ? "server" : "client";
+    const link = linkOf(from.node, to.node);
+    const isLoose = connection.isUnreliable && toServer && !isFirst;
+    const hold = (send: () => void): void => {
+      held.push({ connection, send, link });
+      queue.plan(KEEPALIVE_MS, () => {
+        if (held.some((item) => item.connection === connection)) breakConnection(connection, broken(to.remote));
+      });
+    };
+    /** Something arrives: what is oldest, or (`overtaking`) just this message. */
+    const travel = (overtaking: boolean): void => {
       let atMs = Math.max(queue.nowMs + delay(), isFirst ? 0 : connection.openMs);
-      if (!(isLoose && random.chance(faults.reorderRatio))) {
+      if (!overtaking) {
         atMs = Math.max(atMs, connection.lastArrivalMs[side]);
         connection.lastArrivalMs[side] = atMs;
       }
       if (isFirst) connection.openMs = atMs;
-      arrive(atMs);
-      if (isLoose && random.chance(faults.duplicateRatio)) arrive(atMs + delay());
-    };
-    const link = linkOf(from.node, to.node);
-    if (!blocked.has(link)) go();
-    else {
-      held.push({ connection, send: go, link });
-      queue.plan(KEEPALIVE_MS, () => {
-        if (held.some((item) => item.connection === connection)) breakConnection(connection, broken(to.remote));
+      queue.plan(atMs - queue.nowMs, () => {
+        if (!connection.isOpen) return;
+        if (blocked.has(link)) {
+          hold(() => {
+            travel(overtaking);
+          });
+          return;
+        }
+        const arriving = overtaking ? copy : connection.onWay[side].shift();
+        if (arriving === undefined || (overtaking && !connection.isBegun)) return;
+        if (toServer) connection.isBegun = true;
+        delivered++;
+        digest = Math.imul(digest ^ arriving.length, 0x01000193) ^ Math.trunc(queue.nowMs * 1e3);
+        to.deliver(arriving);
       });
-    }
+    };
+    const go = (): void => {
+      if (!connection.isOpen || (isLoose && random.chance(faults.lossRatio))) return;
+      const overtaking = isLoose && random.chance(faults.reorderRatio);
+      if (!overtaking) connection.onWay[side].push(copy);
+      travel(overtaking);
+      if (isLoose && random.chance(faults.duplicateRatio)) travel(true);
+    };
+    if (blocked.has(link)) hold(go);
+    else go();
   };
 
   const release = (): void => {
@@ -232,6 +253,9 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
     faults,
     get delivered() {
       return delivered;
+    },
+    get digest() {
+      return (digest >>> 0).toString(16);
     },
     block: (from, to) => void blocked.add(linkOf(from, to)),
     unblock: (from, to) => {
@@ -333,6 +357,8 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
               isUnreliable: faults.unreliable.includes(method.path),
               lastArrivalMs: { client: queue.nowMs, server: queue.nowMs },
               openMs: queue.nowMs,
+              isBegun: false,
+              onWay: { client: [], server: [] },
               sent: 0,
               isOpen: true,
             };

@@ -45,6 +45,8 @@ const CLIENTS = 12;
 const KEYS = 24;
 const FIRST_REGION = 2;
 const HEAL_LIMIT_MS = 60_000;
+/** Slow worlds and unlucky nemeses get this much longer. */
+const CHAOS_LIMIT_MS = 60_000;
 
 /** Runs one world to its end. Never throws for a finding: the report has it. */
 export async function runWorld(seed: number, options: WorldOptions = {}): Promise<WorldReport> {
@@ -150,7 +152,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     time.scheduler.setTimer(random.int(pauseMs), next);
   }
 
-  nemesis = createNemesis({ queue, random, net, stores, safety, isStormy });
+  nemesis = createNemesis({ queue, random, net, stores, isStormy });
   const fail = (): string | undefined => violations[0]?.message;
   let checkedSecond = 0;
   const afterEach = (): void => {
@@ -172,8 +174,17 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   const startedMs = queue.nowMs;
   let isSound = await step(1_500);
   nemesis.start();
-  while (isSound && (queue.nowMs < startedMs + chaosMs || history.operations().length < wanted))
+  const isEnough = (): boolean =>
+    queue.nowMs >= startedMs + chaosMs && history.operations().length >= wanted && nemesis.hasDoneItsDuty;
+  while (isSound && !isEnough()) {
     isSound = await step(250);
+    if (queue.nowMs > startedMs + chaosMs + CHAOS_LIMIT_MS)
+      violations.push(
+        new InvariantError(
+          `after ${CHAOS_LIMIT_MS} ms more of chaos: ${history.operations().length} operations, faults ${JSON.stringify(nemesis.counts)}`,
+        ),
+      );
+  }
   nemesis.stop();
   isStopping = true;
   const healedMs = queue.nowMs;
@@ -204,7 +215,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     operations: history.operations().length,
     completed,
     faults: nemesis.counts,
-    trace: `${queue.count}/${net.delivered}/${safety.checked}/${completed}/${Math.round(queue.nowMs * 1000)}`,
+    trace: `${queue.count}/${net.delivered}/${safety.checked}/${completed}/${net.digest}`,
   };
 }
 

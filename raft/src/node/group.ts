@@ -233,7 +233,8 @@ export class Group implements RaftNode, ApplyTarget {
   /** Takes a message of another peer in. */
   receive(fromStore: number, message: Message): void {
     if (this.#state !== "running" || message.to !== this.peerId) return;
-    this.#contacts.hear(message.from, fromStore, this.#host.nowMs);
+    // Reads are passed on by followers under the name of who asked: they do not tell where that peer is.
+    if (message.type !== "readIndex") this.#contacts.hear(message.from, fromStore, this.#host.nowMs);
     if (message.type === "preVote" || message.type === "vote") this.#candidateHeardMs = this.#host.nowMs;
     this.#raw?.step(message);
     this.#host.markDirty(this);

@@ -84,6 +84,25 @@ describe("raft host: linearizable reads", () => {
     ok(read.done);
   });
 
+  it("knows where a peer is also when another one passes its question on", async () => {
+    await world.write("one");
+    const old = world.leader() as TestStore;
+    const [next, asking] = others(old) as [TestStore, TestStore];
+    world.net.isolate(asking.name, [next.name]);
+    const transfer = follow(old.node().transferLeadershipTo(next.node().peerId));
+    await world.time.until("transferred", () => transfer.done && next.node().isLeader);
+    const { term } = next.node();
+    // It has not heard of the new leader: the old one gets the question and passes it on.
+    const read = follow(asking.node().readIndex());
+    await world.time.run(20);
+    equal(asking.node().term, term - 1);
+    world.net.heal();
+    await world.write("two", [next]);
+    await world.time.until("heard from the leader", () => asking.node().leaderId === next.node().peerId, 500);
+    await world.time.until("read", () => read.done || read.error !== undefined);
+    equal(asking.node().term, term, "it had to ask for an election to be found");
+  });
+
   it("waits on the reader until the index is applied there", async () => {
     await world.write("one");
     const leader = world.leader() as TestStore;

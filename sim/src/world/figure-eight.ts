@@ -14,7 +14,7 @@ export interface FigureEightOptions {
   readonly walls: Walls;
   /** Names of all stores' nodes; store n is at n - 1. */
   readonly nodes: readonly string[];
-  count(name: string): void;
+  readonly count: (name: string) => void;
 }
 
 /** Plays scenes, one at a time. */

@@ -327,9 +327,7 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
       tick();
       const brew = (): void => {
         if (!isActive) return;
-        if (figureEight.isRunning) return void later(300, 600, brew);
-        if (random.chance(0.5)) act.storm();
-        else act.figureEight();
+        if (!figureEight.isRunning) act[random.chance(0.5) ? "storm" : "figureEight"]();
         later(2_000, 4_000, brew);
       };
       if (isStormy) brew();

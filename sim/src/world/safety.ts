@@ -18,7 +18,11 @@ export interface SafetyChecker {
   /** State-machine safety: one entry per group and index, for ever and on every peer. */
   onApply(groupId: number, peerId: number, entries: readonly AppliedEntry[]): void;
   /** Terms and votes never regress, also over crashes: called with what is durable. */
-  onHardState(groupId: number, peerId: number, state: { readonly term: number; readonly vote: number }): void;
+  readonly onHardState: (
+    groupId: number,
+    peerId: number,
+    state: { readonly term: number; readonly vote: number },
+  ) => void;
   /** Highest index known committed. */
   committed(groupId: number): number;
   /** How many entries were checked, each on each peer. */
@@ -62,7 +66,10 @@ export function createSafetyChecker(): SafetyChecker {
     },
     onApply(groupId, peerId, entries) {
       let log = logs.get(groupId);
-      if (log === undefined) logs.set(groupId, (log = new Map()));
+      if (log === undefined) {
+        log = new Map<number, Committed>();
+        logs.set(groupId, log);
+      }
       for (const { index, term, data } of entries) {
         checked++;
         const crc = crc32(data);

@@ -8,7 +8,7 @@ import { checkLinearizable, createHistory, registerModel, type RegisterOp, type 
 import { RaftMethods } from "@rhea/proto";
 import type { HostLimits } from "@rhea/raft";
 import { createEventQueue, createProcessTime } from "./event-queue.js";
-import { createNemesis, type Nemesis } from "./nemesis.js";
+import { createNemesis } from "./nemesis.js";
 import { createRandom, type SimRandom } from "./random.js";
 import { createSafetyChecker } from "./safety.js";
 import { retireRemovedPeers } from "./janitor.js";
@@ -58,7 +58,6 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   const violations: Error[] = [];
   const addressOf = (storeId: number): string => `s${storeId}:7410`;
   const stores: SimStore[] = [];
-  let nemesis: Nemesis | undefined;
   // A third of the worlds are stormy: leaders last for milliseconds.
   const isStormy = random.chance(0.33);
   const limits = isStormy ? QUICK : pickLimits(random);
@@ -73,10 +72,10 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     mutations: options.mutations ?? {},
     raft: limits,
     onLeader: (storeId: number, groupId: number, term: number): void => {
-      nemesis?.onLeader(storeId, groupId, term);
+      nemesis.onLeader(storeId, groupId, term);
     },
     onCommitted: (storeId: number, groupId: number, term: number): void => {
-      nemesis?.onCommitted(storeId, groupId, term);
+      nemesis.onCommitted(storeId, groupId, term);
     },
     initialRegions: [
       {
@@ -89,6 +88,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     onViolation: (error: RheaError) => void violations.push(error),
   };
   for (let storeId = 1; storeId <= STORES; storeId++) stores.push(createSimStore(setting, storeId));
+  const nemesis = createNemesis({ queue, random, net, stores, isStormy });
   for (const store of stores) store.start();
 
   const wall = createProcessTime(queue, { rate: 1, wallOffsetMs: 0 });
@@ -152,7 +152,6 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     time.scheduler.setTimer(random.int(pauseMs), next);
   }
 
-  nemesis = createNemesis({ queue, random, net, stores, isStormy });
   const fail = (): string | undefined => violations[0]?.message;
   let checkedSecond = 0;
   const afterEach = (): void => {
@@ -188,10 +187,9 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
   nemesis.stop();
   isStopping = true;
   const healedMs = queue.nowMs;
-  let lastWords = "";
   while (isSound) {
     isSound = await step(250);
-    lastWords = running > 0 ? `${running} clients have not finished` : isConverged(stores);
+    const lastWords = running > 0 ? `${running} clients have not finished` : isConverged(stores);
     if (lastWords === "") break;
     if (queue.nowMs > healedMs + HEAL_LIMIT_MS) {
       violations.push(new InvariantError(`did not converge within ${HEAL_LIMIT_MS} ms of healing: ${lastWords}`));

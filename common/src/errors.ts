@@ -113,7 +113,7 @@ export interface RegionDetail {
   readonly startKey: Uint8Array;
   readonly endKey: Uint8Array;
   readonly epoch: { readonly confVer: number; readonly version: number };
-  readonly peers: readonly { readonly peerId: number; readonly storeId: number; readonly role: number }[];
+  readonly peers: readonly { readonly peerId: number; readonly storeId: number; readonly role: 0 | 1 | 2 | 3 }[];
 }
 
 /** Typed extras of an error; all optional. */

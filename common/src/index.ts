@@ -21,5 +21,7 @@ export type { Net, RpcChannel, RpcContext, RpcMethod, RpcServer, RpcStream, Stre
 export { silentLogger } from "./logger.js";
 export type { LogLevel, Logger } from "./logger.js";
 export { errorFromJson, errorToJson } from "./error-json.js";
+export { errorFromWire, errorToWire } from "./error-wire.js";
+export type { WireError } from "./error-wire.js";
 export { envName, flagName, loadConfig } from "./config.js";
 export type { ConfigKey, ConfigOf, ConfigSchema, ConfigSources, ConfigValue } from "./config.js";

@@ -19,7 +19,6 @@ export type { ClaimedIdentity, Identity, IdentityDirectories } from "./identity/
 export { watchIdentity } from "./identity/identity-watch.js";
 export { descriptorFromProto, descriptorToProto } from "./format/descriptor.js";
 export type { Epoch, PeerDescriptor, RegionDescriptor } from "./format/descriptor.js";
-export { errorFromProto, errorToProto } from "./format/wire-error.js";
 export { openMemoryKv } from "./kv/memory-engine.js";
 export type { MemoryKvOptions } from "./kv/memory-engine.js";
 export type { KvBatch, KvEngine, KvEntry, KvIterator, KvRange, KvSnapshot } from "./kv/engine.js";

@@ -1,11 +1,10 @@
 /** What every call is made of: the sender, the router, defaults, and how commands are sealed and answers read. */
-import { RheaError, type Clock } from "@rhea/common";
+import { RheaError, type Clock, errorFromWire } from "@rhea/common";
 import { Command, CommandResult, type CommandInit, type KvResult, type ReadResult } from "@rhea/proto";
 import { timeoutOf, type CallOptions, type ClientOptions } from "../options.js";
 import type { Router } from "../routing/router.js";
 import type { Operation } from "../sending/operation.js";
 import type { Sender } from "../sending/sender.js";
-import { fromWireError } from "../wire-error.js";
 
 /** One atomic command: a value of 6 MiB with its key, or a list. Half of the message limit. */
 const MAX_COMMAND_BYTES = 8 * 1024 * 1024;
@@ -61,7 +60,7 @@ export function sealCommand(kit: Kit, operation: Operation, body: CommandBody): 
 /** Reads the outcome of a command. Throws the error that it had at apply. */
 export function commandResult(result: KvResult): CommandResult {
   const decoded = CommandResult.decode(result.commandResult);
-  if (decoded.error !== null) throw fromWireError(decoded.error);
+  if (decoded.error !== null) throw errorFromWire(decoded.error);
   return decoded;
 }
 

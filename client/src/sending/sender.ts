@@ -3,9 +3,16 @@
  * `calls/`; below it are the router and one connection per store. All state changes of an operation happen here, on the event loop,
  * never from within `send` of a stream.
  */
-import { RheaError, type Clock, type Net, type Rng, type Scheduler, type TimerHandle } from "@rhea/common";
+import {
+  RheaError,
+  type Clock,
+  type Net,
+  type Rng,
+  type Scheduler,
+  type TimerHandle,
+  errorFromWire,
+} from "@rhea/common";
 import type { KvResult } from "@rhea/proto";
-import { fromWireError } from "../wire-error.js";
 import type { ClientOptions } from "../options.js";
 import type { Router } from "../routing/router.js";
 import { toRoute, type Route } from "../routing/route.js";
@@ -345,7 +352,7 @@ export class Sender {
 
   #answer(operation: Operation, result: KvResult, connection: StoreConnection): void {
     if (result.error !== null) {
-      this.#refused(operation, fromWireError(result.error), connection);
+      this.#refused(operation, errorFromWire(result.error), connection);
       return;
     }
     if (operation.isWrite && operation.route !== undefined) {

@@ -2,7 +2,15 @@
  * One store as the sender sees it: a channel, one bidirectional stream, a queue. All operations that join the queue in one turn of the
  * event loop leave in one message, grouped by region. It knows nothing of retries: whatever goes wrong is handed to the sender.
  */
-import { RheaError, type Clock, type Net, type RpcChannel, type RpcStream, type Scheduler } from "@rhea/common";
+import {
+  RheaError,
+  type Clock,
+  type Net,
+  type RpcChannel,
+  type RpcStream,
+  type Scheduler,
+  errorFromWire,
+} from "@rhea/common";
 import {
   KvMethods,
   type KvOperationInit,
@@ -11,7 +19,6 @@ import {
   type KvResult,
   type RegionOperationsInit,
 } from "@rhea/proto";
-import { fromWireError } from "../wire-error.js";
 import type { Route } from "../routing/route.js";
 import type { Operation } from "./operation.js";
 
@@ -280,7 +287,7 @@ export class StoreConnection {
   #accept(hello: NonNullable<KvResponses["hello"]>): boolean {
     if (hello.error !== null) {
       this.#suspect();
-      this.reset(fromWireError(hello.error));
+      this.reset(errorFromWire(hello.error));
       return false;
     }
     if (hello.storeId !== this.storeId) {

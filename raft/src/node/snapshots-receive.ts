@@ -8,10 +8,10 @@ import {
   type Logger,
   type RpcServer,
   type RpcStream,
+  errorToWire,
 } from "@rhea/common";
 import { RaftMethods, type RaftMessage, type SnapshotChunk, type SnapshotReplyInit } from "@rhea/proto";
 import type { IdentityBook } from "../transport/identity.js";
-import { toWireError } from "../transport/wire-error.js";
 import type { SavedSnapshot } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 import { snapshotMetaFromWire } from "./message-codec.js";
@@ -76,7 +76,7 @@ export class SnapshotReceiver {
       if (error === undefined) stream.send({ accepted: true, done: true });
       else {
         this.#options.logger.log("warn", "receiving a snapshot failed", { code: error.code, why: error.message });
-        stream.send({ error: toWireError(error) });
+        stream.send({ error: errorToWire(error) });
       }
       stream.close();
       if (isCounted) this.#count--;

@@ -1,10 +1,9 @@
 /** Sends snapshots, each on a connection of its own: saved by the state machine, read in chunks, a bounded window ahead of the receiver. */
 import { createHash } from "node:crypto";
-import { crc32, RheaError, type Logger, type Net, type RpcStream, type Scheduler } from "@rhea/common";
+import { crc32, RheaError, type Logger, type Net, type RpcStream, type Scheduler, errorFromWire } from "@rhea/common";
 import { RaftMethods, type RaftMessageInit, type SnapshotChunkInit, type SnapshotReply } from "@rhea/proto";
 import type { Message } from "../core/types.js";
 import type { IdentityBook } from "../transport/identity.js";
-import { fromWireError } from "../transport/wire-error.js";
 import type { GroupDescription, SavedSnapshot, StateMachine } from "./api.js";
 import { snapMessageToWire, snapshotMetaToWire } from "./message-codec.js";
 import type { SnapshotStaging } from "./snapshot-staging.js";
@@ -182,7 +181,7 @@ class Transfer {
       stream.listen({
         onMessage: (reply) => {
           this.#writtenBytes = reply.writtenBytes;
-          if (reply.error !== null) end(fromWireError(reply.error));
+          if (reply.error !== null) end(errorFromWire(reply.error));
           else if (reply.done) end(undefined);
           this.#wake?.();
         },

@@ -1,7 +1,6 @@
 /** The receiving side of the message streams: handshake first, then batches until the stream breaks or a newer one replaces it. */
-import { RheaError, type Logger, type RpcServer, type RpcStream } from "@rhea/common";
+import { RheaError, type Logger, type RpcServer, type RpcStream, errorToWire } from "@rhea/common";
 import { RaftMethods, type RaftBatch, type RaftBatchReplyInit } from "@rhea/proto";
-import { toWireError } from "./wire-error.js";
 import type { IdentityBook } from "./identity.js";
 
 /** Whom the receiving side tells. */
@@ -66,7 +65,7 @@ export class Inbound {
     if (refusal !== undefined || handshake === null) {
       const error = refusal ?? new RheaError("INVALID_ARGUMENT", "no handshake");
       logger.log("error", "refused a raft stream", { remote: stream.remote, code: error.code, why: error.message });
-      stream.send({ error: toWireError(error) });
+      stream.send({ error: errorToWire(error) });
       stream.close();
       return 0;
     }

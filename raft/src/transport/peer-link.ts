@@ -12,10 +12,10 @@ import {
   type RpcStream,
   type Scheduler,
   type TimerHandle,
+  errorFromWire,
 } from "@rhea/common";
 import { RaftMethods, type RaftBatchInit, type RaftBatchReply, type RaftMessageInit } from "@rhea/proto";
 import { Outbox } from "./outbox.js";
-import { fromWireError } from "./wire-error.js";
 import type { IdentityBook } from "./identity.js";
 
 const MIN_BACKOFF_MS = 100;
@@ -180,7 +180,7 @@ export class PeerLink {
         ? reply.handshake === null
           ? undefined
           : identities.checkReply(reply.handshake, storeId)
-        : fromWireError(reply.error);
+        : errorFromWire(reply.error);
     if (refusal !== undefined) {
       this.#refusal = refusal;
       stream.close(refusal);

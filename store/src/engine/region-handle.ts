@@ -1,5 +1,5 @@
 /** A region as code of the same process uses it: promises instead of a client's stream. */
-import { RheaError, toLatin1 } from "@rhea/common";
+import { RheaError, toLatin1, errorFromWire } from "@rhea/common";
 import {
   Command,
   CommandKind,
@@ -11,7 +11,6 @@ import {
   type ReadResultInit,
 } from "@rhea/proto";
 import { DATA } from "../format/keys.js";
-import { errorFromProto } from "../format/wire-error.js";
 import { notLeaderError } from "../region/epoch-errors.js";
 import { readValue, scanPage } from "../region/reads.js";
 import type { Region } from "../region/region.js";
@@ -70,7 +69,7 @@ async function execute(region: Region, init: CommandInit): Promise<CommandResult
     region.proposals.submit({ id: 0, sink: sinkOf({ command: resolve, error: reject }), command, bytes }, undefined);
   });
   const result = CommandResult.decode(encoded);
-  if (result.error !== null) throw errorFromProto(result.error);
+  if (result.error !== null) throw errorFromWire(result.error);
   return result;
 }
 

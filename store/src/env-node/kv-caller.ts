@@ -1,5 +1,5 @@
 /** A bare client for tests: one stream to one store, operations as promises, retries of what asks for it. Tests only. */
-import { RheaError, type RpcStream } from "@rhea/common";
+import { RheaError, type RpcStream, errorFromWire } from "@rhea/common";
 import { grpcNet } from "@rhea/common/env-node";
 import {
   Command,
@@ -15,7 +15,6 @@ import {
   type ReadInit,
   type ReadResult,
 } from "@rhea/proto";
-import { errorFromProto } from "../format/wire-error.js";
 
 /** Where an operation goes. */
 export interface Target {
@@ -79,7 +78,7 @@ export class KvCaller {
       this.#waiting.set(id, { resolve, reject });
       this.#stream.send({ regions: [{ ...target, timeoutMs: 5_000, operations: [{ ...operation, id }] }] });
     });
-    if (result.error !== null) throw errorFromProto(result.error);
+    if (result.error !== null) throw errorFromWire(result.error);
     return result;
   }
 }

@@ -1,10 +1,9 @@
 /** The store's side of its heartbeat stream with PD: registers, reports, carries out what PD answers; reconnects for ever. */
-import { RheaError, type Logger, type RpcStream, type Scheduler, type TimerHandle } from "@rhea/common";
+import { RheaError, type Logger, type RpcStream, type Scheduler, type TimerHandle, errorFromWire } from "@rhea/common";
 import type { PdToStore, StepResultInit, StoreInit, StoreStatsInit, StoreToPdInit } from "@rhea/proto";
 import type { StoreEnvironment } from "../engine/api.js";
 import type { StoreEngineCore } from "../engine/store-engine.js";
 import { descriptorFromProto } from "../format/descriptor.js";
-import { errorFromProto } from "../format/wire-error.js";
 import type { AddressBook } from "./address-book.js";
 import type { PdChannel } from "./pd-channel.js";
 import { RegionReports } from "./region-reports.js";
@@ -138,7 +137,7 @@ export class PdClient {
       stream.listen({
         onMessage: (message) => {
           if (message.error !== null) {
-            refusal = errorFromProto(message.error);
+            refusal = errorFromWire(message.error);
             stream.close();
             return;
           }

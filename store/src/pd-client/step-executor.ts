@@ -1,11 +1,10 @@
 /** Carries out the steps that PD sends for regions led here. PD repeats a step until the region's report shows it done. */
-import { RheaError, fromLatin1, type Logger } from "@rhea/common";
+import { RheaError, fromLatin1, type Logger, errorToWire } from "@rhea/common";
 import { StepKind, type OperationStep, type StepResultInit } from "@rhea/proto";
 import type { RegionHandle } from "../engine/api.js";
 import { measureRegion } from "../engine/size-meter.js";
 import type { StoreEngineCore } from "../engine/store-engine.js";
 import { epochError, notLeaderError } from "../region/epoch-errors.js";
-import { errorToProto } from "../format/wire-error.js";
 
 /** Runs steps, each once at a time. */
 export class StepExecutor {
@@ -28,7 +27,7 @@ export class StepExecutor {
     const report = (error: RheaError | undefined): void => {
       this.#running.delete(key);
       const { operationId, regionId, stepIndex } = step;
-      this.#onResult({ operationId, regionId, stepIndex, error: error === undefined ? null : errorToProto(error) });
+      this.#onResult({ operationId, regionId, stepIndex, error: error === undefined ? null : errorToWire(error) });
     };
     this.#run(step).then(
       () => report(undefined),

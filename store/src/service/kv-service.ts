@@ -1,5 +1,5 @@
 /** Clients' streams: requests to regions, answers once per stream and turn. Plus routes for clients that reach no PD. */
-import { RheaError, asBuffer, type RpcServer, type RpcStream } from "@rhea/common";
+import { RheaError, asBuffer, type RpcServer, type RpcStream, errorToWire } from "@rhea/common";
 import {
   Command,
   KvMethods,
@@ -13,7 +13,6 @@ import type { StoreEngineOptions } from "../engine/api.js";
 import { countError } from "../engine/counters.js";
 import type { StoreEngineCore } from "../engine/store-engine.js";
 import type { TurnQueue, TurnTask } from "../engine/turn-queue.js";
-import { errorToProto } from "../format/wire-error.js";
 import type { ReplySink } from "../region/reply-sink.js";
 import { listRoutes } from "./routes.js";
 
@@ -88,7 +87,7 @@ class ClientStream implements ReplySink, TurnTask {
 
   error(id: number, error: RheaError): void {
     countError(this.#engine.counters, error.code);
-    this.#push({ id, error: errorToProto(error) }, 64);
+    this.#push({ id, error: errorToWire(error) }, 64);
   }
 
   /** Sends what the turn brought. */
@@ -120,7 +119,7 @@ class ClientStream implements ReplySink, TurnTask {
         clusterId: options.clusterId,
         storeId: options.storeId,
         incarnation: options.incarnation,
-        error: error === undefined ? null : errorToProto(error),
+        error: error === undefined ? null : errorToWire(error),
       },
     });
     this.#state = error === undefined ? "open" : "closed";

@@ -7,31 +7,19 @@ import { nodeClock } from "@rhea/common/env-node";
 import { RheaError } from "@rhea/common";
 import type { RheaClient } from "@rhea/client";
 import { connect } from "@rhea/client/env-node";
-import { checkLinearizable, createHistory, registerModel, type RegisterOp, type RegisterResult } from "@rhea/history";
+import {
+  checkLinearizable,
+  createHistory,
+  registerModel,
+  runRegisterOp,
+  type RegisterOp,
+  type RegisterResult,
+} from "@rhea/history";
 import { createScene } from "./smoke/scene.js";
 
 const CLIENTS = 12;
 const KEYS = 60;
 const KILLS = 5;
-
-async function perform(client: RheaClient, op: RegisterOp): Promise<RegisterResult> {
-  switch (op.kind) {
-    case "get":
-      return (await client.get(op.key))?.toString() ?? null;
-    case "put":
-      await client.put(op.key, op.value);
-      return null;
-    case "delete":
-      await client.delete(op.key);
-      return null;
-    case "getAndPut":
-      return (await client.getAndPut(op.key, op.value))?.toString() ?? null;
-    case "putIfAbsent":
-      return (await client.putIfAbsent(op.key, op.value))?.toString() ?? null;
-    case "cas":
-      return client.compareAndPut(op.key, op.expected ?? undefined, op.value ?? undefined);
-  }
-}
 
 /** A cheap, replayable choice: the kills' timing is not replayable anyway. */
 function createChoice(seed: number): (bound: number) => number {
@@ -76,7 +64,7 @@ describe("clients of a cluster that is killed piece by piece", function () {
                   : { kind: "getAndPut", key, value };
         const id = history.invoke(name, op);
         try {
-          history.complete(id, await perform(client, op));
+          history.complete(id, await runRegisterOp(client, op));
           answered++;
           if (waiting !== undefined && answered >= waiting.goal) waiting.go();
         } catch (error) {

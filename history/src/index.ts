@@ -10,6 +10,8 @@ export type { CheckLimits, Verdict } from "./linearizable.js";
 export type { Model, Step } from "./model.js";
 export { registerModel } from "./models/register.js";
 export type { RegisterOp, RegisterResult } from "./models/register.js";
+export { runRegisterOp } from "./models/register-calls.js";
+export type { RegisterCalls } from "./models/register-calls.js";
 export { appendListModel } from "./models/append-list.js";
 export type { AppendListOp, AppendListResult } from "./models/append-list.js";
 export { sequenceModel } from "./models/sequence.js";

@@ -4,7 +4,14 @@
  */
 import { InvariantError, RheaError } from "@rhea/common";
 import { createClient, type RheaClient } from "@rhea/client";
-import { checkLinearizable, createHistory, registerModel, type RegisterOp, type RegisterResult } from "@rhea/history";
+import {
+  checkLinearizable,
+  createHistory,
+  registerModel,
+  runRegisterOp,
+  type RegisterOp,
+  type RegisterResult,
+} from "@rhea/history";
 import { RaftMethods } from "@rhea/proto";
 import type { HostLimits } from "@rhea/raft";
 import { createEventQueue, createProcessTime } from "./event-queue.js";
@@ -115,7 +122,7 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
               : { kind: "cas", key, expected: null, value };
     const id = history.invoke(name, op);
     try {
-      const result = await perform(client, op);
+      const result = await runRegisterOp(client, op);
       completed++;
       history.complete(id, result);
     } catch (thrown) {
@@ -141,7 +148,9 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
       }
       runOne(client, name, serial++).then(
         () => {
-          time.scheduler.setTimer(random.fraction() * 2 * pauseMs, next);
+          // Once there are enough operations, time is for the faults.
+          const calm = history.operations().length < wanted ? 2 : 6;
+          time.scheduler.setTimer(random.fraction() * calm * pauseMs, next);
         },
         (error: unknown) => {
           violations.push(error instanceof Error ? error : new Error(String(error)));
@@ -222,23 +231,4 @@ const QUICK: Partial<HostLimits> = { tickMs: 25, electionTicks: 6, heartbeatTick
 
 function pickLimits(random: SimRandom): Partial<HostLimits> {
   return random.chance(0.3) ? QUICK : { maxMessageBytes: random.chance(0.5) ? 4096 : 1 << 20 };
-}
-
-async function perform(client: RheaClient, op: RegisterOp): Promise<RegisterResult> {
-  switch (op.kind) {
-    case "get":
-      return (await client.get(op.key))?.toString() ?? null;
-    case "put":
-      await client.put(op.key, op.value);
-      return null;
-    case "delete":
-      await client.delete(op.key);
-      return null;
-    case "getAndPut":
-      return (await client.getAndPut(op.key, op.value))?.toString() ?? null;
-    case "putIfAbsent":
-      return (await client.putIfAbsent(op.key, op.value))?.toString() ?? null;
-    case "cas":
-      return client.compareAndPut(op.key, op.expected ?? undefined, op.value ?? undefined);
-  }
 }

@@ -5,10 +5,58 @@
 import type { Clock, Scheduler, TimerHandle } from "@rhea/common";
 import { drainMicrotasks } from "../env-node/drain.js";
 
-interface Event {
+/** A class, as its handle and without closures: tens of thousands are made per virtual second. */
+class Event implements TimerHandle {
   readonly atMs: number;
   readonly order: number;
   run: (() => void) | undefined;
+
+  constructor(atMs: number, order: number, run: () => void) {
+    this.atMs = atMs;
+    this.order = order;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.run = undefined;
+  }
+}
+
+/** What may hold a process's events back. */
+interface ProcessState {
+  isAlive: boolean;
+  pausedUntilMs: number;
+}
+
+/** An event of a process: never runs once that is dead, waits while it is paused. */
+class ProcessEvent implements TimerHandle {
+  readonly #queue: EventQueue;
+  readonly #process: ProcessState;
+  readonly #run: () => void;
+  #planned: TimerHandle;
+
+  constructor(queue: EventQueue, process: ProcessState, delayMs: number, run: () => void) {
+    this.#queue = queue;
+    this.#process = process;
+    this.#run = run;
+    this.#planned = queue.plan(delayMs, () => {
+      this.#fire();
+    });
+  }
+
+  cancel(): void {
+    this.#planned.cancel();
+  }
+
+  #fire(): void {
+    if (!this.#process.isAlive) return;
+    const waitMs = this.#process.pausedUntilMs - this.#queue.nowMs;
+    if (waitMs <= 0) this.#run();
+    else
+      this.#planned = this.#queue.plan(waitMs, () => {
+        this.#fire();
+      });
+  }
 }
 
 /** The queue of all events. */
@@ -71,13 +119,9 @@ export function createEventQueue(): EventQueue {
       return count;
     },
     plan(delayMs, run) {
-      const event: Event = { atMs: nowMs + Math.max(0, delayMs), order: order++, run };
+      const event = new Event(nowMs + Math.max(0, delayMs), order++, run);
       push(event);
-      return {
-        cancel: () => {
-          event.run = undefined;
-        },
-      };
+      return event;
     },
     async runUntil(untilMs, afterEach) {
       await drainMicrotasks();
@@ -115,37 +159,25 @@ export function createProcessTime(
   options: { readonly rate: number; readonly wallOffsetMs: number },
 ): ProcessTime {
   const bornMs = queue.nowMs;
-  let isAlive = true;
-  let pausedUntilMs = 0;
+  const state: ProcessState = { isAlive: true, pausedUntilMs: 0 };
   let wallJumpMs = 0;
   const monotonicMs = (): number => (queue.nowMs - bornMs) * options.rate;
-  const guarded = (delayMs: number, run: () => void): TimerHandle => {
-    let handle = queue.plan(delayMs, function fire() {
-      if (!isAlive) return;
-      const waitMs = pausedUntilMs - queue.nowMs;
-      if (waitMs > 0) handle = queue.plan(waitMs, fire);
-      else run();
-    });
-    return {
-      cancel: () => {
-        handle.cancel();
-      },
-    };
-  };
   return {
     clock: {
       monotonicMs,
       wallMs: () => Math.round(1_700_000_000_000 + queue.nowMs * options.rate + options.wallOffsetMs + wallJumpMs),
     },
     scheduler: {
-      setTimer: (delayMs, run) => guarded(delayMs / options.rate, run),
-      nextTurn: (run) => void guarded(0, run),
+      setTimer: (delayMs, run) => new ProcessEvent(queue, state, delayMs / options.rate, run),
+      nextTurn: (run) => {
+        new ProcessEvent(queue, state, 0, run);
+      },
     },
     kill: () => {
-      isAlive = false;
+      state.isAlive = false;
     },
     pause: (durationMs) => {
-      pausedUntilMs = Math.max(pausedUntilMs, queue.nowMs + durationMs);
+      state.pausedUntilMs = Math.max(state.pausedUntilMs, queue.nowMs + durationMs);
     },
     jumpWall: (deltaMs) => {
       wallJumpMs += deltaMs;

@@ -77,6 +77,9 @@ interface Connection {
   readonly client: End;
   readonly server: End;
   readonly isUnreliable: boolean;
+  /** The links from client to server and back. */
+  readonly up: string;
+  readonly down: string;
   readonly lastArrivalMs: { client: number; server: number };
   /** When the first message to the server arrives: none may overtake it. */
   openMs: number;
@@ -122,53 +125,87 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
   };
   const broken = (what: string): RheaError => new RheaError("UNAVAILABLE", `${what}: connection reset`);
 
-  const transmit = (connection: Connection, toServer: boolean, bytes: Uint8Array): void => {
-    const [from, to] = toServer ? [connection.client, connection.server] : [connection.server, connection.client];
-    const isFirst = connection.sent++ === 0;
-    const copy = Buffer.from(bytes);
-    const side = toServer ? "server" : "client";
-    const link = linkOf(from.node, to.node);
-    const isLoose = connection.isUnreliable && toServer && !isFirst;
-    const hold = (send: () => void): void => {
-      held.push({ connection, send, link });
+  const breakIfHeld = (connection: Connection): void => {
+    if (held.some((item) => item.connection === connection)) breakConnection(connection, broken("held"));
+  };
+
+  /** One message on its way. A class: closures with names cost more than all the rest here. */
+  class Parcel {
+    readonly connection: Connection;
+    readonly toServer: boolean;
+    readonly isFirst: boolean;
+    readonly link: string;
+    readonly bytes: Uint8Array;
+
+    constructor(connection: Connection, toServer: boolean, bytes: Uint8Array) {
+      this.connection = connection;
+      this.toServer = toServer;
+      this.isFirst = connection.sent++ === 0;
+      this.link = toServer ? connection.up : connection.down;
+      this.bytes = Buffer.from(bytes);
+    }
+
+    /** Leaves, or waits for the link to open. */
+    leave(): void {
+      const { connection } = this;
+      if (!connection.isOpen) return;
+      if (blocked.has(this.link)) {
+        this.#hold(() => {
+          this.leave();
+        });
+        return;
+      }
+      const isLoose = connection.isUnreliable && this.toServer && !this.isFirst;
+      if (isLoose && random.chance(faults.lossRatio)) return;
+      const overtakes = isLoose && random.chance(faults.reorderRatio);
+      if (!overtakes) this.#onWay().push(this.bytes);
+      this.#travel(overtakes);
+      if (isLoose && random.chance(faults.duplicateRatio)) this.#travel(true);
+    }
+
+    #onWay(): Uint8Array[] {
+      return this.connection.onWay[this.toServer ? "server" : "client"];
+    }
+
+    #hold(send: () => void): void {
+      held.push({ connection: this.connection, send, link: this.link });
       queue.plan(KEEPALIVE_MS, () => {
-        if (held.some((item) => item.connection === connection)) breakConnection(connection, broken(to.remote));
+        breakIfHeld(this.connection);
       });
-    };
-    /** Something arrives: what is oldest, or (`overtaking`) just this message. */
-    const travel = (overtaking: boolean): void => {
+    }
+
+    #travel(overtakes: boolean): void {
+      const { connection, isFirst } = this;
+      const side = this.toServer ? "server" : "client";
       let atMs = Math.max(queue.nowMs + delay(), isFirst ? 0 : connection.openMs);
-      if (!overtaking) {
+      if (!overtakes) {
         atMs = Math.max(atMs, connection.lastArrivalMs[side]);
         connection.lastArrivalMs[side] = atMs;
       }
       if (isFirst) connection.openMs = atMs;
       queue.plan(atMs - queue.nowMs, () => {
-        if (!connection.isOpen) return;
-        if (blocked.has(link)) {
-          hold(() => {
-            travel(overtaking);
-          });
-          return;
-        }
-        const arriving = overtaking ? copy : connection.onWay[side].shift();
-        if (arriving === undefined || (overtaking && !connection.isBegun)) return;
-        if (toServer) connection.isBegun = true;
-        delivered++;
-        digest = Math.imul(digest ^ arriving.length, 0x01000193) ^ Math.trunc(queue.nowMs * 1e3);
-        to.deliver(arriving);
+        this.#arrive(overtakes);
       });
-    };
-    const go = (): void => {
-      if (!connection.isOpen || (isLoose && random.chance(faults.lossRatio))) return;
-      const overtaking = isLoose && random.chance(faults.reorderRatio);
-      if (!overtaking) connection.onWay[side].push(copy);
-      travel(overtaking);
-      if (isLoose && random.chance(faults.duplicateRatio)) travel(true);
-    };
-    if (blocked.has(link)) hold(go);
-    else go();
-  };
+    }
+
+    /** What arrives is the oldest on its way, or just this message if it overtakes. */
+    #arrive(overtakes: boolean): void {
+      const { connection, toServer } = this;
+      if (!connection.isOpen) return;
+      if (blocked.has(this.link)) {
+        this.#hold(() => {
+          this.#travel(overtakes);
+        });
+        return;
+      }
+      const arriving = overtakes ? this.bytes : this.#onWay().shift();
+      if (arriving === undefined || (overtakes && !connection.isBegun)) return;
+      if (toServer) connection.isBegun = true;
+      delivered++;
+      digest = Math.imul(digest ^ arriving.length, 0x01000193) ^ Math.trunc(queue.nowMs * 1e3);
+      (toServer ? connection.server : connection.client).deliver(arriving);
+    }
+  }
 
   const release = (): void => {
     for (const item of held.splice(0)) {
@@ -228,7 +265,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
       },
       send(message) {
         if (!end.isOpen || !connection.isOpen) return false;
-        transmit(connection, !isServer, encode(message));
+        new Parcel(connection, !isServer, encode(message)).leave();
         return true;
       },
       close(error) {
@@ -324,7 +361,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
                 if (server?.isOpen !== true || handler === undefined) {
                   queue.plan(delay(), () => {
                     finish(() => {
-                      reject(unavailable("connection refused"));
+                      reject(unavailable("ECONNREFUSED, connection refused"));
                     });
                   });
                   return;
@@ -355,6 +392,8 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
               client: createEnd(node, address),
               server: createEnd(target, node),
               isUnreliable: faults.unreliable.includes(method.path),
+              up: linkOf(node, target),
+              down: linkOf(target, node),
               lastArrivalMs: { client: queue.nowMs, server: queue.nowMs },
               openMs: queue.nowMs,
               isBegun: false,
@@ -384,7 +423,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
                 const accept = server?.streams.get(method.path);
                 if (server?.isOpen !== true || accept === undefined)
                   queue.plan(delay(), () => {
-                    refuse("connection refused");
+                    refuse("ECONNREFUSED, connection refused");
                   });
                 else accept(connection);
               });

@@ -3,10 +3,10 @@ import { loadConfig, type ConfigSchema } from "./config.js";
 import { RheaError } from "./errors.js";
 
 const schema = {
-  name: { type: "string", required: true, doc: "the process's name" },
+  name: { type: "string", required: true, format: "name", doc: "the process's name" },
   "raft.tickMs": { type: "integer", default: 100, min: 10, max: 1000, doc: "ms per tick" },
   engine: { type: "string", default: "leveldb", values: ["leveldb", "memory"], doc: "where data live" },
-  pd: { type: "strings", default: [], doc: "addresses" },
+  pd: { type: "strings", default: [], format: "address", doc: "addresses" },
   labels: { type: "map", default: {}, doc: "where it runs" },
   verbose: { type: "boolean", default: false, doc: "say more" },
 } as const satisfies ConfigSchema;
@@ -51,7 +51,15 @@ describe("loadConfig", () => {
     );
     assert.match(refusal(() => load("name: a\nengine: rocks\n")).message, /one of leveldb, memory/);
     assert.match(refusal(() => load("name: [\n")).message, /^store\.yaml:\d+:\d+: /);
+    assert.equal(refusal(() => load("name: a\nname: b\n")).message, "store.yaml:2:1: Map keys must be unique");
     assert.match(refusal(() => load("- a\n")).message, /expected a map/);
+  });
+
+  it("refuses text that is no name and no address, with what is wanted", () => {
+    assert.match(refusal(() => load("name: ''")).message, /^store\.yaml:1:7: "name" must be a name of letters/);
+    assert.match(refusal(() => load("name: a", ["--name", "a/b"])).message, /^--name: "a\/b" is not a name of letters/);
+    assert.match(refusal(() => load("name: a\npd: [x]")).message, /^store\.yaml:2:5: "pd" must be a list of host:port/);
+    assert.match(refusal(() => load("name: a", ["--pd", "x:1,y:65536"])).message, /is not a list of host:port/);
   });
 
   it("refuses unknown flags, wrong values and missing keys", () => {

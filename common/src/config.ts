@@ -17,6 +17,8 @@ export interface ConfigKey {
   readonly max?: number;
   /** The allowed strings. */
   readonly values?: readonly string[];
+  /** What strings must look like; `strings`: each of them. Default: anything. */
+  readonly format?: "address" | "name";
   /** What it is, with its unit. */
   readonly doc: string;
 }
@@ -64,12 +66,31 @@ function refuse(message: string, position: { line?: number; column?: number; fil
   throw new RheaError("INVALID_CONFIG", message, { details: position });
 }
 
+/** What a `format` accepts, and its description. */
+const FORMATS = {
+  address: {
+    accepts: (text: string) =>
+      /^[^\s,]+:\d{1,5}$/.test(text) && Number(text.slice(text.lastIndexOf(":") + 1)) <= 65_535,
+    words: "host:port",
+  },
+  name: {
+    accepts: (text: string) => /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text),
+    words: "a name of letters, digits, dots, dashes and underscores, 63 characters at most",
+  },
+} as const;
+
+function isWellFormed(key: ConfigKey, text: unknown): text is string {
+  return typeof text === "string" && (key.format === undefined || FORMATS[key.format].accepts(text));
+}
+
 function describe(key: ConfigKey): string {
   if (key.values !== undefined) return `one of ${key.values.join(", ")}`;
   if (key.type === "integer")
     return `a whole number in ${String(key.min ?? 0)}..${String(key.max ?? Number.MAX_SAFE_INTEGER)}`;
-  if (key.type === "strings") return "a list of strings";
+  const words = key.format === undefined ? "string" : FORMATS[key.format].words;
+  if (key.type === "strings") return `a list of ${words}${key.format === undefined ? "s" : " entries"}`;
   if (key.type === "map") return "a map of strings";
+  if (key.type === "string" && key.format !== undefined) return words;
   return `a ${key.type}`;
 }
 
@@ -85,9 +106,9 @@ function conform(key: ConfigKey, value: unknown): ConfigValue | undefined {
     case "boolean":
       return typeof value === "boolean" ? value : undefined;
     case "string":
-      return typeof value === "string" && (key.values?.includes(value) ?? true) ? value : undefined;
+      return isWellFormed(key, value) && (key.values?.includes(value) ?? true) ? value : undefined;
     case "strings":
-      return Array.isArray(value) && value.every((item) => typeof item === "string") ? value : undefined;
+      return Array.isArray(value) && value.every((item) => isWellFormed(key, item)) ? value : undefined;
     case "map":
       return isStringMap(value) ? value : undefined;
   }
@@ -132,7 +153,7 @@ function readFile(schema: ConfigSchema, file: { name: string; text: string }): M
   // Loaded when a file is read: command line tools have none and start faster.
   const { isMap, isScalar, isSeq, LineCounter, parseDocument } = createRequire(import.meta.url)("yaml") as typeof Yaml;
   const lines = new LineCounter();
-  const document = parseDocument(file.text, { lineCounter: lines });
+  const document = parseDocument(file.text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): { line: number; column: number; file: string } => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col, file: file.name };

@@ -1,6 +1,7 @@
 /** The file system of Node. */
 import { constants, readSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, statfs, type FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Disk, DiskFile } from "../env.js";
 
 function isAbsent(error: unknown): boolean {
@@ -85,6 +86,37 @@ function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
   return rest;
 }
 
+/** Makes a directory and those above it. Node's own recursive form never ends where the system lets nobody make one, as in /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const parent = dirname(path);
+    if (isAbsent(error) && parent !== path && !(await exists(parent))) {
+      await makeDirectory(parent);
+      await mkdir(path).catch(ignoreDirectory(path));
+    } else await ignoreDirectory(path)(error);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
+}
+
+/** Passes on an error unless there is a directory: made before, or by somebody else meanwhile. */
+function ignoreDirectory(path: string): (error: unknown) => Promise<void> {
+  return async (error) => {
+    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+    if (!isThere || !(await stat(path)).isDirectory()) throw error;
+  };
+}
+
 /** The machine's file system. */
 export const nodeDisk: Disk = {
   async open(path, options) {
@@ -108,9 +140,7 @@ export const nodeDisk: Disk = {
   async list(path) {
     return (await readdir(path)).sort();
   },
-  async mkdir(path) {
-    await mkdir(path, { recursive: true });
-  },
+  mkdir: makeDirectory,
   rename,
   async remove(path) {
     await rm(path, { force: true });

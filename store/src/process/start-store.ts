@@ -2,7 +2,7 @@
  * A store from its directories to serving: identity, engine, services, PD. Runs on any environment; the Node main and the simulator call
  * it. Closes in reverse order.
  */
-import { RheaError, type RpcServer } from "@rhea/common";
+import { RheaError, type Disk, type RpcServer } from "@rhea/common";
 import { StoreState, type StoreInit } from "@rhea/proto";
 import type { InitialRegion, StoreEnvironment } from "../engine/api.js";
 import { openEngine } from "../engine/open-store-engine.js";
@@ -68,9 +68,9 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
   if (fakePd === undefined && config.pd.length === 0) {
     throw new RheaError("INVALID_CONFIG", "neither pd (addresses of PD's members) nor fakePd (a file) is configured");
   }
-  await disk.mkdir(places.dataDirectory);
-  await disk.mkdir(places.logDirectory);
-  await disk.mkdir(`${dataDirectory}/snapshots`);
+  for (const directory of [places.dataDirectory, places.logDirectory, `${dataDirectory}/snapshots`]) {
+    await prepareDirectory(disk, directory);
+  }
   const other = config.engine === "memory" ? "leveldb" : "memory";
   if ((await disk.stat(`${dataDirectory}/${other}`)) !== undefined) {
     throw new RheaError(
@@ -183,6 +183,22 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
     pd?.close();
     await closeAll();
     throw error;
+  }
+}
+
+async function prepareDirectory(disk: Disk, directory: string): Promise<void> {
+  try {
+    await disk.mkdir(directory);
+  } catch (cause) {
+    const { message } = RheaError.from(cause);
+    throw new RheaError(
+      "DISK_FAILED",
+      `${message}: dataDir and logDir must be writable directories, or not exist yet`,
+      {
+        cause,
+        details: { file: directory },
+      },
+    );
   }
 }
 

@@ -4,10 +4,24 @@ import type { ConfigSchema } from "@rhea/common";
 /** Every key of `rhea-pd`, for `loadConfig`. */
 export const PD_CONFIG = {
   clusterId: { type: "integer", default: 1, min: 1, doc: "id of the cluster" },
-  name: { type: "string", required: true, doc: "name of this PD member" },
-  address: { type: "string", default: "127.0.0.1:7400", doc: "host:port to listen on; port 0 picks a free one" },
-  advertiseAddress: { type: "string", doc: "host:port under which others reach it; default: the one it listens on" },
-  statusAddress: { type: "string", default: "127.0.0.1:7401", doc: "host:port of the status pages (HTTP)" },
+  name: { type: "string", required: true, format: "name", doc: "name of this PD member" },
+  address: {
+    type: "string",
+    default: "127.0.0.1:7400",
+    format: "address",
+    doc: "host:port to listen on; port 0 picks a free one",
+  },
+  advertiseAddress: {
+    type: "string",
+    format: "address",
+    doc: "host:port under which others reach it; default: the one it listens on",
+  },
+  statusAddress: {
+    type: "string",
+    default: "127.0.0.1:7401",
+    format: "address",
+    doc: "host:port of the status pages (HTTP)",
+  },
   dataDir: { type: "string", required: true, doc: "directory of its data" },
   initialState: {
     type: "string",

@@ -38,9 +38,11 @@ export async function startPd(
   const { clusterId, name, dataDir } = config;
   const disk = nodeDisk;
   const isExpected = config.initialState === "existing";
-  const identity = await openMemberIdentity({ disk, rng: nodeRng, directory: dataDir, clusterId, name, isExpected });
+  await prepareDirectory(dataDir);
   const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet(), logger };
+  // First of all: this takes the lock on the directory.
   const kv = await openLevelKv({ directory: `${dataDir}/data`, cacheBytes: 8 << 20, writeBufferBytes: 8 << 20 });
+  const identity = await openMemberIdentity({ disk, rng: nodeRng, directory: dataDir, clusterId, name, isExpected });
   const metadata = await openEngineMetadata({
     ...{ env, kv, clusterId, memberId: identity.memberId, incarnation: identity.incarnation, isNew: !identity.isReady },
     ...{
@@ -73,6 +75,15 @@ export async function startPd(
       await kv.close();
     },
   };
+}
+
+async function prepareDirectory(dataDir: string): Promise<void> {
+  try {
+    await nodeDisk.mkdir(dataDir);
+  } catch (cause) {
+    const { message } = RheaError.from(cause);
+    throw new RheaError("DISK_FAILED", `${message}: dataDir must be a writable directory, or not exist yet`, { cause });
+  }
 }
 
 /** Turns configuration into settings; what cannot be is INVALID_CONFIG. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
 import { PassThrough, Readable } from "node:stream";
 import { RheaError } from "@rhea/common";
 import type { Admin, Entry, Operation, RheaClient, ScanOptions } from "@rhea/client";
@@ -142,6 +143,29 @@ describe("rheactl", () => {
     assert.equal(code, 0);
     assert.match(said, /^imported 2 records, 0 failed/);
     assert.equal(values.get("a/2")?.toString(), "v a/2");
+  });
+
+  it("loses no byte of a value that is no text, in JSON and back", async () => {
+    const bytes = Buffer.from([0xff, 0x00, 0x61]);
+    values.set("a", bytes);
+    const { out } = await rheactl(["scan", "-o", "json"]);
+    assert.deepEqual(JSON.parse(out), { key: "a", valueBase64: "/wBh" });
+    assert.deepEqual(JSON.parse((await rheactl(["get", "a", "-o", "json"])).out), { key: "a", valueBase64: "/wBh" });
+    values.clear();
+    assert.equal((await rheactl(["import"], out)).code, 0);
+    assert.deepEqual(values.get("a"), bytes);
+  });
+
+  it("refuses an argument whose bytes Node could not read, as it would be another key", async () => {
+    const { code, err } = await rheactl(["put", Buffer.from([0xff]).toString(), "1"]);
+    assert.deepEqual([code, [...values.keys()]], [2, []]);
+    assert.match(err, /^error INVALID_ARGUMENT: an argument is not UTF-8 text/);
+  });
+
+  it("refuses to import a directory", async () => {
+    const { code, err } = await rheactl(["import", tmpdir()]);
+    assert.equal(code, 2);
+    assert.match(err, /^error INVALID_ARGUMENT: import: .* cannot be read: it is a directory$/m);
   });
 
   it("imports what is good, names the lines that are not, and ends with the first error's code", async () => {

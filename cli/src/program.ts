@@ -241,6 +241,13 @@ export async function runCli(args: readonly string[], cli: CliEnvironment): Prom
     });
   }
   try {
+    if (args.some((argument) => argument.includes("\u{fffd}"))) {
+      // Node has put this character in the place of bytes that it cannot read: another key than was meant.
+      throw new RheaError(
+        "INVALID_ARGUMENT",
+        "an argument is not UTF-8 text: give such keys and values in base64 (import --base64, put --base64)",
+      );
+    }
     await program.parseAsync(args, { from: "user" });
     return 0;
   } catch (thrown) {

@@ -1,4 +1,5 @@
 /** What a command works with. */
+import { isUtf8 } from "node:buffer";
 import { RheaError } from "@rhea/common";
 import type { Admin, RheaClient } from "@rhea/client";
 import type { CliEnvironment } from "../environment.js";
@@ -36,9 +37,13 @@ export function wholeNumber(text: string, what: string, min = 1): number {
   );
 }
 
-/** Bytes for JSON: text, or base64 where asked for. */
-export function toText(bytes: Uint8Array, isBase64: boolean): string {
-  return Buffer.from(bytes).toString(isBase64 ? "base64" : "utf8");
+/**
+ * A field of JSON output: text, or base64 where asked for. Bytes that are no text go into `<name>Base64`, so that nothing is lost; `import`
+ * reads either.
+ */
+export function jsonBytes(name: string, bytes: Buffer, isBase64: boolean): Readonly<Record<string, string>> {
+  if (isBase64) return { [name]: bytes.toString("base64") };
+  return isUtf8(bytes) ? { [name]: bytes.toString() } : { [`${name}Base64`]: bytes.toString("base64") };
 }
 
 /** Bytes of an argument: UTF-8, or decoded from base64 where asked for. Throws INVALID_ARGUMENT. */

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import { RheaError } from "@rhea/common";
 import { keyText, renderJson, write } from "../output.js";
-import { fromText, toText, wholeNumber, type CommandContext } from "./context.js";
+import { fromText, jsonBytes, wholeNumber, type CommandContext } from "./context.js";
 
 /** Options of commands that show or take bytes. */
 export interface BytesOptions {
@@ -22,9 +22,13 @@ async function valueOf(
     try {
       return readFileSync(options.file);
     } catch (cause) {
-      throw new RheaError("INVALID_ARGUMENT", `put: --file ${options.file} cannot be read: ${String(cause)}`, {
-        cause,
-      });
+      throw new RheaError(
+        "INVALID_ARGUMENT",
+        `put: --file ${options.file} cannot be read: ${RheaError.from(cause).message}`,
+        {
+          cause,
+        },
+      );
     }
   }
   if (value === undefined)
@@ -63,7 +67,7 @@ export async function get(
   if (value === undefined) throw new RheaError("NOT_FOUND", `key ${JSON.stringify(key)}: it is absent`);
   const { stdout } = context.cli;
   if (context.output === "json") {
-    await write(stdout, renderJson({ key, value: toText(value, options.base64 === true) }));
+    await write(stdout, renderJson({ key, ...jsonBytes("value", value, options.base64 === true) }));
   } else {
     await write(
       stdout,
@@ -142,8 +146,8 @@ export async function scan(context: CommandContext, options: ScanCommandOptions)
   let lines: string[] = [];
   for await (const { key, value } of entries) {
     if (context.output === "json") {
-      const shown = toText(key, isBase64);
-      lines.push(JSON.stringify(isKeysOnly ? { key: shown } : { key: shown, value: toText(value, isBase64) }));
+      const shown = jsonBytes("key", key, isBase64);
+      lines.push(JSON.stringify(isKeysOnly ? shown : { ...shown, ...jsonBytes("value", value, isBase64) }));
     } else {
       const shown = isBase64 ? key.toString("base64") : keyText(key);
       lines.push(isKeysOnly ? shown : `${shown}\t${isBase64 ? value.toString("base64") : keyText(value)}`);

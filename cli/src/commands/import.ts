@@ -1,5 +1,5 @@
 /** `import`: JSON lines `{"key": ..., "value": ...}` from a file or standard input, many writes at a time. */
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { RheaError } from "@rhea/common";
@@ -18,25 +18,27 @@ export interface ImportOptions extends BytesOptions {
   readonly concurrency?: string;
 }
 
-interface Record {
+interface ImportRecord {
   readonly key: Buffer;
   readonly value: Buffer;
 }
 
-function parseLine(line: string, isBase64: boolean): Record {
+function parseLine(line: string, isBase64: boolean): ImportRecord {
   let parsed: unknown;
   try {
     parsed = JSON.parse(line);
   } catch (cause) {
     throw new RheaError("INVALID_ARGUMENT", "it is not JSON", { cause });
   }
-  const { key, value } = (typeof parsed === "object" && parsed !== null ? parsed : {}) as {
-    key?: unknown;
-    value?: unknown;
-  };
-  if (typeof key !== "string") throw new RheaError("INVALID_ARGUMENT", '"key" is no string');
-  if (typeof value !== "string") throw new RheaError("INVALID_ARGUMENT", '"value" is no string');
-  return { key: fromText(key, isBase64), value: fromText(value, isBase64) };
+  const fields = (typeof parsed === "object" && parsed !== null ? parsed : {}) as Readonly<Record<string, unknown>>;
+  return { key: bytesOf(fields, "key", isBase64), value: bytesOf(fields, "value", isBase64) };
+}
+
+function bytesOf(fields: Readonly<Record<string, unknown>>, name: string, isBase64: boolean): Buffer {
+  const { [name]: text, [`${name}Base64`]: base64 } = fields;
+  if (typeof text === "string") return fromText(text, isBase64);
+  if (text === undefined && typeof base64 === "string") return fromText(base64, true);
+  throw new RheaError("INVALID_ARGUMENT", `"${name}" is no string`);
 }
 
 class Import {
@@ -73,7 +75,7 @@ class Import {
   }
 
   #start(line: string, lineNumber: number): void {
-    let record: Record;
+    let record: ImportRecord;
     try {
       record = parseLine(line, this.#isBase64);
     } catch (error) {
@@ -149,10 +151,14 @@ export async function importLines(
 
 function openFile(path: string): Promise<Readable> {
   return new Promise((resolve, reject) => {
+    const refuse = (message: string, cause?: unknown) =>
+      reject(new RheaError("INVALID_ARGUMENT", `import: ${path} cannot be read: ${message}`, { cause }));
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+      refuse("it is a directory");
+      return;
+    }
     const stream = createReadStream(path);
     stream.once("open", () => resolve(stream));
-    stream.once("error", (cause) =>
-      reject(new RheaError("INVALID_ARGUMENT", `import: ${path} cannot be read: ${cause.message}`, { cause })),
-    );
+    stream.once("error", (cause) => refuse(cause.message, cause));
   });
 }

@@ -78,6 +78,32 @@ describe("cluster file", () => {
       /^c\.yaml:4:24: .*unique/,
     ],
     ["an empty file", "# nothing\n", /^c\.yaml:1:1: the file has no YAML document$/],
+    [
+      "an alias without its anchor",
+      `${HEAD}spec:\n  stores: { replicas: *three }\n`,
+      /^c\.yaml:5:23: \*three names no anchor before it: &three is missing$/,
+    ],
+    [
+      "aliases that multiply without bounds",
+      `a: &a [x,x,x,x,x,x,x,x,x]\n${"bcdefgh".replace(
+        /./g,
+        (n) =>
+          `${n}: &${n} [${Array(9)
+            .fill(`*${String.fromCharCode(n.charCodeAt(0) - 1)}`)
+            .join(",")}]\n`,
+      )}`,
+      /^c\.yaml:1:1: the document cannot be read: /,
+    ],
+    [
+      "a long text, without repeating it",
+      `x${"y".repeat(500)}\n`,
+      /^c\.yaml:1:1: the document is "xy{58}…: wanted a map of keys$/,
+    ],
+    [
+      "a name with no room for a store's",
+      `${HEAD.replace("demo", "d".repeat(41))}spec: { stores: { replicas: 3 } }\n`,
+      /^c\.yaml:3:19: metadata\.name is "d+": it must NOT have more than 40 characters$/,
+    ],
     ["two documents", `${HEAD}spec: { stores: { replicas: 3 } }\n---\na: 1\n`, /^c\.yaml:6:1: a second document/],
     [
       "fewer stores than peers per region",

@@ -1,5 +1,5 @@
 import { RheaError } from "@rhea/common";
-import { LineCounter, isMap, isNode, isPair, isScalar, parseAllDocuments, type Document, type Node } from "yaml";
+import { LineCounter, isMap, isNode, isPair, isScalar, parseAllDocuments, visit, type Document, type Node } from "yaml";
 import { CEL_RULES, type RheaCluster } from "./gen/rhea-cluster.js";
 import { brokenRules } from "./rules.js";
 import { schemaIssues, type SpecIssue } from "./schema-check.js";
@@ -33,7 +33,7 @@ export function parseClusterFile(file: string, text: string, previous?: RheaClus
       { ...place(start), message: "a second document: the file describes exactly one RheaCluster" },
     ]);
   }
-  const value: unknown = document.toJS();
+  const value = valueOf(document, (offset, message) => invalid(file, [{ ...place(offset), message }]));
   const issues = schemaIssues(value);
   const found = issues.length > 0 ? issues : ruleIssues(value as RheaCluster, previous);
   if (found.length === 0) return value as RheaCluster;
@@ -43,6 +43,20 @@ export function parseClusterFile(file: string, text: string, previous?: RheaClus
       .map((issue) => ({ ...place(offsetOf(document, issue)), message: issue.message }))
       .sort((a, b) => a.line - b.line || a.column - b.column),
   );
+}
+
+function valueOf(document: Document.Parsed, refuse: (offset: number, message: string) => RheaError): unknown {
+  visit(document, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(document) !== undefined) return;
+      throw refuse(alias.range?.[0] ?? 0, `*${alias.source} names no anchor before it: &${alias.source} is missing`);
+    },
+  });
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw refuse(0, `the document cannot be read: ${RheaError.from(cause).message}`); // aliases that multiply without bounds
+  }
 }
 
 function ruleIssues(cluster: RheaCluster, previous: RheaCluster | undefined): readonly SpecIssue[] {

@@ -11,12 +11,14 @@ export interface SpecIssue {
 
 type Schema = Readonly<Record<string, unknown>>;
 
+const SHOWN_CHARS = 60;
+
 const METADATA: Schema = {
   type: "object",
   required: ["name"],
   additionalProperties: false,
   properties: {
-    name: { type: "string", pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$", minLength: 1 },
+    name: { type: "string", pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$", minLength: 1, maxLength: 40 },
     namespace: { type: "string" },
     labels: { type: "object", additionalProperties: { type: "string" } },
     annotations: { type: "object", additionalProperties: { type: "string" } },
@@ -67,7 +69,7 @@ function toIssue(error: ErrorObject): SpecIssue {
   const here = path.length === 0 ? "the document" : path.join(".");
   const params = error.params as Readonly<Record<string, unknown>>;
   const parent = error.parentSchema as Schema | undefined;
-  const value = JSON.stringify(error.data);
+  const value = shorten(JSON.stringify(error.data));
   switch (error.keyword) {
     case "additionalProperties": {
       const key = String(params["additionalProperty"]);
@@ -96,6 +98,11 @@ function toIssue(error: ErrorObject): SpecIssue {
     default:
       return { path, atKey: false, message: `${here} is ${value}: it ${error.message ?? "is wrong"}` };
   }
+}
+
+/** A message names a value; it does not repeat a whole document. */
+function shorten(text: string): string {
+  return text.length <= SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)}…`;
 }
 
 function wanted(type: string, schema: Schema | undefined): string {

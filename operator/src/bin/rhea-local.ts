@@ -36,7 +36,7 @@ runMain("rhea-local", async (context) => {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return; // --help
-    throw new RheaError("INVALID_ARGUMENT", error.message);
+    throw new RheaError("INVALID_ARGUMENT", `${error.message.replace(/^error: /, "")}: see npm start -- --help`);
   }
   const options = command.opts<Options>();
   const file = shorten(command.args[0] ?? `${PROJECT}examples/rheacluster.yaml`);

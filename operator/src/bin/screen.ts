@@ -1,6 +1,8 @@
 import type { WriteStream } from "node:tty";
 
 const SHOWN_EVENTS = 6;
+const FALLBACK_COLUMNS = 120;
+const FALLBACK_ROWS = 50;
 
 /** Where a running cluster shows itself. */
 export interface Screen {
@@ -21,6 +23,9 @@ export interface Screen {
 /** Makes the screen: on a terminal a picture with the latest events below it, elsewhere one plain line per event. */
 export function createScreen(output: WriteStream): Screen {
   const isLive = output.isTTY;
+  // A terminal that does not tell its size says 0.
+  const columnsNow = () => output.columns || FALLBACK_COLUMNS;
+  const rowsNow = () => output.rows || FALLBACK_ROWS;
   const events: string[] = [];
   let picture: readonly string[] = [];
   let drawnRows = 0;
@@ -28,7 +33,7 @@ export function createScreen(output: WriteStream): Screen {
 
   const redraw = () => {
     if (isClosed || picture.length === 0) return;
-    const { columns, rows } = output;
+    const [columns, rows] = [columnsNow(), rowsNow()];
     const lines = [...picture, "", ...events].flatMap((line) => line.split("\n")).slice(0, rows - 1);
     const up = drawnRows > 0 ? `\x1b[${drawnRows}F` : "";
     output.write(`${up}\x1b[0J${lines.map((line) => fit(line, columns)).join("\n")}\n`);
@@ -36,7 +41,7 @@ export function createScreen(output: WriteStream): Screen {
   };
   return {
     isLive,
-    columns: () => (isLive ? output.columns : Infinity),
+    columns: () => (isLive ? columnsNow() : Infinity),
     event(line) {
       const stamped = `${new Date().toTimeString().slice(0, 8)} ${line}`;
       events.push(stamped);

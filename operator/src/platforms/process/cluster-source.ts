@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { RheaError } from "@rhea/common";
 import { parseClusterFile, type RheaCluster } from "../../api/index.js";
@@ -30,15 +31,15 @@ export function createSourceReader(source: ClusterSource): SourceReader {
     };
   }
   const { file } = source;
-  let lastText: string | undefined;
+  let last: FileReading | undefined;
   return {
     read: (previous) => {
-      const text = readText(file);
-      if (text === lastText) return { kind: "unchanged" };
-      lastText = text;
-      if (text === undefined) return { kind: "refused", message: `${file} cannot be read: create it again` };
+      const reading = readFile(file);
+      if (reading.text === last?.text && reading.problem === last?.problem) return { kind: "unchanged" };
+      last = reading;
+      if (reading.text === undefined) return { kind: "refused", message: reading.problem };
       try {
-        return { kind: "accepted", cluster: parseClusterFile(file, text, previous) };
+        return { kind: "accepted", cluster: parseClusterFile(file, reading.text, previous) };
       } catch (error) {
         return { kind: "refused", message: RheaError.from(error).message };
       }
@@ -46,10 +47,16 @@ export function createSourceReader(source: ClusterSource): SourceReader {
   };
 }
 
-function readText(file: string): string | undefined {
+type FileReading =
+  { readonly text: string; readonly problem?: never } | { readonly text?: never; readonly problem: string };
+
+function readFile(file: string): FileReading {
+  let bytes: Buffer;
   try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
+    bytes = readFileSync(file);
+  } catch (error) {
+    return { problem: `${file} cannot be read: ${RheaError.from(error).message}` };
   }
+  if (!isUtf8(bytes)) return { problem: `${file}:1:1: the file is not UTF-8 text: a RheaCluster in YAML is wanted` };
+  return { text: bytes.toString("utf8") };
 }

@@ -119,6 +119,35 @@ describe("cluster source", () => {
   });
 });
 
+describe("cluster source that is no text", () => {
+  const readOnce = (file: string) => createSourceReader({ file }).read(undefined);
+
+  it("is refused at the first look and when it becomes so, with the cause", () => {
+    const folder = mkdtempSync(join(tmpdir(), "rhea-source-"));
+    try {
+      const file = join(folder, "cluster.yaml");
+      const absent = readOnce(file);
+      assert.ok(absent.kind === "refused");
+      assert.match(absent.message, /cluster\.yaml cannot be read: ENOENT/);
+      const directory = readOnce(folder);
+      assert.ok(directory.kind === "refused");
+      assert.match(directory.message, /cannot be read: EISDIR/);
+      writeFileSync(file, CLUSTER);
+      const reader = createSourceReader({ file });
+      assert.equal(reader.read(undefined).kind, "accepted");
+      writeFileSync(file, Buffer.from([0xff, 0xfe, 0x00]));
+      const garbage = reader.read(undefined);
+      assert.ok(garbage.kind === "refused");
+      assert.match(garbage.message, /cluster\.yaml:1:1: the file is not UTF-8 text/);
+      rmSync(file);
+      assert.equal(reader.read(undefined).kind, "refused");
+      assert.equal(reader.read(undefined).kind, "unchanged");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
 describe("ports", () => {
   it("takes the wanted one where it is free, and another where it is busy or spoken for", async () => {
     const server = createServer();

@@ -1,4 +1,4 @@
-import { RheaError, silentLogger, type Clock, type Logger } from "@rhea/common";
+import { InvariantError, RheaError, silentLogger, type Clock, type Logger } from "@rhea/common";
 import { nodeClock } from "@rhea/common/env-node";
 import { resolveCluster, type DesiredCluster, type RheaCluster } from "../../api/index.js";
 import { describeStep, plan, type Plan } from "../../plan/index.js";
@@ -153,9 +153,20 @@ async function run(
   };
 
   const loop = async () => {
+    let failure: string | undefined;
     while (!isClosing) {
-      const { actions } = await reconcile();
-      const isBusy = actions.length > 0 || current?.isReady !== true;
+      let isBusy = true;
+      try {
+        const { actions } = await reconcile();
+        isBusy = actions.length > 0 || current?.isReady !== true;
+        failure = undefined;
+      } catch (error) {
+        // A full disk, say: what cannot be written down now may be later. Only a bug ends the care.
+        if (error instanceof InvariantError) throw error;
+        const { message } = RheaError.from(error);
+        if (message !== failure) tell(`cannot look after the cluster, tries again: ${message}`);
+        failure = message;
+      }
       await alarm.wait(isBusy ? BUSY_INTERVAL_MS : SETTLED_INTERVAL_MS);
     }
   };

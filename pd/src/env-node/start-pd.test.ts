@@ -1,12 +1,12 @@
 import { strict as assert } from "node:assert";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig, silentLogger, type RpcChannel } from "@rhea/common";
 import { grpcNet } from "@rhea/common/env-node";
 import { PdMethods, type PdToStore } from "@rhea/proto";
 import { PD_CONFIG } from "./config-schema.js";
-import { startPd, type RunningPd } from "./start-pd.js";
+import { startPd, type PdConfig, type RunningPd } from "./start-pd.js";
 
 const header = { clusterId: 3 };
 const deadline = { timeoutMs: 10_000 };
@@ -28,7 +28,7 @@ describe("startPd", () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  async function start(...argv: string[]): Promise<RpcChannel> {
+  function configOf(argv: readonly string[]): PdConfig {
     const given = [
       "--name",
       "pd-1",
@@ -39,8 +39,11 @@ describe("startPd", () => {
       "--address",
       "127.0.0.1:0",
     ];
-    const config = loadConfig(PD_CONFIG, { argv: [...given, "--status-address", "127.0.0.1:0", ...argv], env: {} });
-    pd = await startPd(config, silentLogger, (error) => assert.fail(error));
+    return loadConfig(PD_CONFIG, { argv: [...given, "--status-address", "127.0.0.1:0", ...argv], env: {} });
+  }
+
+  async function start(...argv: string[]): Promise<RpcChannel> {
+    pd = await startPd(configOf(argv), silentLogger, (error) => assert.fail(error));
     channel = grpcNet().connect(pd.address);
     return channel;
   }
@@ -110,6 +113,17 @@ describe("startPd", () => {
     );
     second.send({ header, store: { ...store, bootNonce: Buffer.alloc(16, 1) }, fullRound: true });
     assert.equal((await refusal).error?.code, "STALE_IDENTITY");
+  });
+
+  it("leaves the identity of a member that runs alone when it is started a second time", async () => {
+    await start();
+    const identity = () => readFileSync(join(directory, "pd", "identity.json"), "utf8");
+    const before = identity();
+    await assert.rejects(
+      startPd(configOf([]), silentLogger, (error) => assert.fail(error)),
+      { code: "LOCKED" },
+    );
+    assert.equal(identity(), before);
   });
 
   it("refuses a lost disk, another cluster's directory, and replicas that are not odd", async () => {

@@ -40,9 +40,13 @@ export async function startPd(
   const isExpected = config.initialState === "existing";
   await prepareDirectory(dataDir);
   const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet(), logger };
+  const member = { disk, rng: nodeRng, directory: dataDir, clusterId, name };
   // First of all: this takes the lock on the directory.
   const kv = await openLevelKv({ directory: `${dataDir}/data`, cacheBytes: 8 << 20, writeBufferBytes: 8 << 20 });
-  const identity = await openMemberIdentity({ disk, rng: nodeRng, directory: dataDir, clusterId, name, isExpected });
+  const identity = await openMemberIdentity({ ...member, isExpected }).catch(async (error: unknown) => {
+    await kv.close();
+    throw error;
+  });
   const metadata = await openEngineMetadata({
     ...{ env, kv, clusterId, memberId: identity.memberId, incarnation: identity.incarnation, isNew: !identity.isReady },
     ...{

@@ -44,6 +44,7 @@ type Fault =
   | "membership"
   | "split"
   | "loss"
+  | "clockJump"
   | "stormyLeader"
   | "storm"
   | "figureEight"
@@ -67,6 +68,7 @@ const OFTEN: readonly Fault[] = [
   "membership",
   "split",
   "loss",
+  "clockJump",
   "stormyLeader",
   "storm",
   "storm",
@@ -213,6 +215,10 @@ export function createNemesis({ queue, random, net, stores, isStormy }: NemesisO
         store.disk.failNext("datasync", "EIO", 0);
         store.start();
       });
+    },
+    clockJump: () => {
+      random.pick(stores).jumpWall(random.between(-600_000, 600_000));
+      count("clockJump");
     },
     transfer: () => {
       const at = leaderOf();

@@ -46,6 +46,8 @@ export interface SimStore {
   crash(): void;
   /** SIGSTOP for a while. */
   pause(durationMs: number): void;
+  /** Moves the wall clock. */
+  jumpWall(deltaMs: number): void;
 }
 
 /** A fault of the simulated disk stops the process, as it should; anything else is a finding. */
@@ -163,6 +165,7 @@ export function createSimStore(setting: StoreSetting, storeId: number): SimStore
       disk.crash();
     },
     pause: (durationMs) => time?.pause(durationMs),
+    jumpWall: (deltaMs) => time?.jumpWall(deltaMs),
   };
   return store;
 }

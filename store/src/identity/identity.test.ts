@@ -30,7 +30,25 @@ describe("identity", () => {
     cpSync(file("data"), before);
     await claimIdentity(places);
     cpSync(before, file("data"));
-    assert.deepEqual(await claimIdentity(places), { ...NEW, incarnation: 2, previousIncarnation: 0 });
+    assert.deepEqual(await claimIdentity(places), { ...NEW, incarnation: 1, previousIncarnation: 0 });
+  });
+
+  it("finishes a start after any number of starts that were cut between the two files", async () => {
+    await createIdentity(places, NEW);
+    await claimIdentity(places);
+    const { disk } = places;
+    const full: IdentityDirectories = {
+      ...places,
+      disk: {
+        ...disk,
+        open: (path, options) =>
+          path.startsWith(places.dataDirectory) && options.create
+            ? Promise.reject(new Error("no space left"))
+            : disk.open(path, options),
+      },
+    };
+    for (let i = 0; i < 3; i++) await assert.rejects(claimIdentity(full), /no space left/);
+    assert.deepEqual(await claimIdentity(places), { ...NEW, incarnation: 2, previousIncarnation: 1 });
   });
 
   it("finishes a creation that was cut between the two files", async () => {

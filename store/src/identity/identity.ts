@@ -68,11 +68,15 @@ export async function createIdentity(
   await writeBoth(places, { ...identity, incarnation: 0 });
 }
 
-/** Advances the incarnation for this start, durable in both directories, log first. Throws DISK_LOST where there is none. */
+/**
+ * Advances the incarnation for this start, durable in both directories, log first. Throws DISK_LOST where there is none. A start that was cut
+ * between the two has run nothing: its incarnation is taken again, so that many such starts in a row (a full volume) do not look like
+ * directories that grew apart.
+ */
 export async function claimIdentity(places: IdentityDirectories): Promise<ClaimedIdentity> {
   const found = await readIdentity(places);
   if (found === undefined) throw lost(`${places.logDirectory} and ${places.dataDirectory} have no ${FILE}`);
-  const claimed = { ...found.log, incarnation: found.log.incarnation + 1 };
+  const claimed = { ...found.log, incarnation: found.data.incarnation + 1 };
   await writeBoth(places, claimed);
   return { ...claimed, previousIncarnation: found.data.incarnation };
 }

@@ -22,10 +22,10 @@ describe("cluster file", () => {
   afterEach(() => rmSync(root, { recursive: true }));
 
   it("is found upwards from the working directory", () => {
-    place(at("work"), '{"clusterId": 7, "pd": ["127.0.0.1:7400"], "name": "demo"}');
+    place(at("work"), '{"clusterId": 7, "pd": ["127.0.0.1:7400"], "stores": ["127.0.0.1:7410"]}');
     place(at("project"), '{"clusterId": 8, "pd": ["127.0.0.1:1"]}');
-    const { pd, clusterId } = search({ env: { RHEA_PD: "other:1" } });
-    assert.deepEqual([pd, clusterId], [["127.0.0.1:7400"], 7]);
+    const { pd, stores, clusterId } = search({ env: { RHEA_PD: "other:1" } });
+    assert.deepEqual([pd, stores, clusterId], [["127.0.0.1:7400"], ["127.0.0.1:7410"], 7]);
   });
 
   it("is found in the project from anywhere", () => {

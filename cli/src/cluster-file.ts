@@ -9,6 +9,8 @@ const DATA_DIR = ".rhea";
 /** Where a cluster is. */
 export interface FoundCluster {
   readonly pd: readonly string[];
+  /** Stores to ask for routes while PD does not answer; may be empty. */
+  readonly stores: readonly string[];
   readonly clusterId: number;
   /** Where this comes from, for messages. */
   readonly source: string;
@@ -48,14 +50,23 @@ function readClusterFile(path: string): FoundCluster | undefined {
   } catch (cause) {
     throw new RheaError("INVALID_CONFIG", `${path}: it is not JSON: start the cluster again, or pass --pd`, { cause });
   }
-  const { pd, clusterId } = (content ?? {}) as { pd?: unknown; clusterId?: unknown };
-  if (!Array.isArray(pd) || pd.length === 0 || !pd.every((each) => typeof each === "string")) {
+  const { pd, stores = [], clusterId } = (content ?? {}) as { pd?: unknown; stores?: unknown; clusterId?: unknown };
+  if (!isAddressList(pd) || pd.length === 0) {
     throw new RheaError(
       "INVALID_CONFIG",
       `${path}: "pd" is no list of addresses: start the cluster again, or pass --pd`,
     );
   }
-  return { pd, clusterId: typeof clusterId === "number" ? clusterId : 1, source: path };
+  return {
+    pd,
+    stores: isAddressList(stores) ? stores : [],
+    clusterId: typeof clusterId === "number" ? clusterId : 1,
+    source: path,
+  };
+}
+
+function isAddressList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 function upwards(from: string): string[] {
@@ -69,7 +80,8 @@ function upwards(from: string): string[] {
  */
 export function findCluster(search: ClusterSearch): FoundCluster {
   const withId = (found: FoundCluster): FoundCluster => ({ ...found, clusterId: search.clusterId ?? found.clusterId });
-  if (search.pd !== undefined) return withId({ pd: splitAddresses(search.pd, "--pd"), clusterId: 1, source: "--pd" });
+  if (search.pd !== undefined)
+    return withId({ pd: splitAddresses(search.pd, "--pd"), stores: [], clusterId: 1, source: "--pd" });
   if (search.dataDir !== undefined) {
     const path = resolve(search.cwd, search.dataDir, FILE);
     const found = readClusterFile(path);
@@ -86,7 +98,7 @@ export function findCluster(search: ClusterSearch): FoundCluster {
   const { RHEA_PD: pd, RHEA_CLUSTER_ID: id } = search.env;
   if (pd !== undefined) {
     const clusterId = Number(id ?? "1");
-    return withId({ pd: splitAddresses(pd, "RHEA_PD"), clusterId, source: "RHEA_PD" });
+    return withId({ pd: splitAddresses(pd, "RHEA_PD"), stores: [], clusterId, source: "RHEA_PD" });
   }
   throw new RheaError(
     "INVALID_ARGUMENT",

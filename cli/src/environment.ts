@@ -5,6 +5,8 @@ import type { Admin, RheaClient } from "@rhea/client";
 /** How to reach the cluster. */
 export interface Target {
   readonly pd: readonly string[];
+  /** Stores that are asked for routes while PD does not answer. */
+  readonly stores: readonly string[];
   readonly clusterId: number;
   readonly timeoutMs: number;
 }

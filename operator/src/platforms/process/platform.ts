@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Admin } from "@rhea/client";
@@ -162,9 +162,9 @@ export function createPlatform(options: PlatformOptions): Platform {
   const startPd = async (desired: DesiredCluster) => {
     if (state.pd.initialised) requireDirectory(state.pd.name, layout.pdDir(state.pd.name));
     await update({ pd: await withPorts(state.pd, 7400) });
-    writeClusterFile(layout, state);
     const process = await run(state.pd.name, programs.pd, pdConfig(layout, state, desired));
     await update({ pd: { ...state.pd, process, settings: pdSettings(desired) } });
+    writeClusterFile(layout, state);
   };
 
   const startStore = async (name: string, desired: DesiredCluster) => {
@@ -173,6 +173,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     await updateStore(name, await withPorts(entry, 7410 + 10 * entry.ordinal));
     const process = await run(name, programs.store, storeConfig(layout, state, entryOf(name), desired));
     await updateStore(name, { process, settings: storeSettings(state, desired) });
+    writeClusterFile(layout, state);
   };
 
   const deleteStore = async (name: string) => {
@@ -189,6 +190,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     rmSync(layout.configFile(name), { force: true });
     supervisor.forget(name);
     await update({ stores: state.stores.filter((entry) => entry.name !== name) });
+    writeClusterFile(layout, state);
   };
 
   const stopInBackground = (name: string) => {
@@ -326,9 +328,13 @@ function childEnvironment(): Record<string, string | undefined> {
   return { ...Object.fromEntries(inherited), UV_THREADPOOL_SIZE: "16" };
 }
 
+/** Tells `rheactl` where PD is, and the stores, which it asks while PD does not answer. Renamed into place: it is read at any time. */
 function writeClusterFile(layout: Layout, state: OperatorState): void {
-  const content = { clusterId: state.clusterId, pd: pdAddresses(state), name: state.name };
-  writeFileSync(layout.clusterFile, `${JSON.stringify(content)}\n`);
+  const stores = state.stores.filter(({ port }) => port !== 0).map(({ port }) => addressOf(port));
+  const pd = state.pd.port === 0 ? [] : pdAddresses(state);
+  const draft = `${layout.clusterFile}.new`;
+  writeFileSync(draft, `${JSON.stringify({ clusterId: state.clusterId, pd, stores, name: state.name })}\n`);
+  renameSync(draft, layout.clusterFile);
 }
 
 /** The address of a process for people. */

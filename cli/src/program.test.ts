@@ -131,7 +131,7 @@ describe("rheactl", () => {
   it("passes address, cluster and time on, wherever they stand on the line", async () => {
     values.set("a", Buffer.from("1"));
     const { targets } = await rheactl(["get", "--pd", "x:1,y:2", "a", "--cluster-id", "4", "--timeout", "50"]);
-    assert.deepEqual(targets, [{ pd: ["x:1", "y:2"], clusterId: 4, timeoutMs: 50, source: "--pd" }]);
+    assert.deepEqual(targets, [{ pd: ["x:1", "y:2"], stores: [], clusterId: 4, timeoutMs: 50, source: "--pd" }]);
   });
 
   it("scans by prefix, as lines and as JSON that import reads back", async () => {

@@ -92,11 +92,12 @@ export class PendingClears {
         await this.#kv.clearRange(start, end);
       }
       this.#overlay.put(pendingClearKey(clear.sequence), undefined);
+      // Whoever waits puts data on the range: after a crash nothing on disk may say any more that it is to be cleared.
+      await this.#overlay.flush();
       this.#clears.shift();
       clear.finish();
     }
     this.#isRunning = false;
-    this.#overlay.endTurn();
   }
 }
 

@@ -133,4 +133,22 @@ describe("registration", () => {
     await join_(other.pd, subject);
     assert.deepEqual(subject.engine.regions(), []);
   });
+
+  it("goes on after a crash between the end of its region and the end of the note about it", async () => {
+    const subject = await openStore();
+    const script = scriptedPd();
+    script.cutAt("Bootstrap");
+    await assert.rejects(join_(script.pd, subject));
+    const discarded = subject.engine.discardRegion(100);
+    await subject.env.settle();
+    await discarded;
+    const other = scriptedPd({
+      first: { regionId: 7, startKey: Buffer.alloc(0), endKey: Buffer.alloc(0), epoch: null, peers: [] },
+    });
+    await join_(other.pd, subject);
+    assert.deepEqual(subject.engine.regions(), []);
+    const asked = other.calls.length;
+    await join_(other.pd, subject);
+    assert.deepEqual(other.calls.slice(asked), ["PutStore", "ClusterInfo"]);
+  });
 });

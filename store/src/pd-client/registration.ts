@@ -59,7 +59,7 @@ export interface JoinOptions {
 
 /** Announces the store and, where the cluster has no region yet, offers its own first one. Repeatable at every start. */
 export async function joinCluster(options: JoinOptions): Promise<void> {
-  const { pd, store, clusterId, engine, disk, dataDirectory } = options;
+  const { pd, store, clusterId, engine } = options;
   const header = { clusterId };
   await pd.call(PdMethods.PutStore, { header, store }, CALL_MS);
   const preparing = await readPreparing(options);
@@ -69,13 +69,25 @@ export async function joinCluster(options: JoinOptions): Promise<void> {
   if (engine.region(regionId) === undefined) {
     const voters = [{ peerId, storeId: engine.storeId }];
     const everything = { startKey: new Uint8Array(0), endKey: new Uint8Array(0) };
-    await engine.createRegion({ regionId, ...everything, voters });
+    try {
+      await engine.createRegion({ regionId, ...everything, voters });
+    } catch (error) {
+      if (RheaError.from(error).code !== "ALREADY_EXISTS") throw error;
+      // It was made here and is gone: another store won, and a crash came between the tombstone and the end of the note.
+      await forgetPreparing(options);
+      if (info.bootstrapped) return;
+      throw error;
+    }
   }
   const descriptor = engine.region(regionId)?.descriptor;
   if (descriptor === undefined) throw new RheaError("REGION_NOT_FOUND", `the first region ${regionId} went away`);
   const region = { ...descriptorToProto(descriptor), epoch: { confVer: 1, version: 1 } };
   const outcome = await pd.call(PdMethods.Bootstrap, { header, store, region }, CALL_MS);
   if (!outcome.won && outcome.region?.regionId !== regionId) await engine.discardRegion(regionId);
+  await forgetPreparing(options);
+}
+
+async function forgetPreparing({ disk, dataDirectory }: JoinOptions): Promise<void> {
   await disk.remove(`${dataDirectory}/${PREPARING}`);
   await disk.syncDir(dataDirectory);
 }

@@ -9,7 +9,7 @@ import { Contacts } from "./contacts.js";
 import { coreConfig } from "./core-config.js";
 import type { AwaitedAppend, GroupHost, PeerPlace, TurnOutput } from "./group-host.js";
 import { MemberList } from "./membership.js";
-import { closing, leadershipLost, noLeader, notLeader } from "./node-errors.js";
+import { closing, leadershipLost, noLeader, notLeader, perhapsApplied } from "./node-errors.js";
 import { nodeStatus } from "./node-status.js";
 import { ProposalQueue } from "./proposals.js";
 import { ReadRounds } from "./read-index.js";
@@ -379,7 +379,7 @@ export class Group implements RaftNode, ApplyTarget {
   shutdown(): void {
     if (this.#state === "shutdown") return;
     this.#state = "shutdown";
-    this.#release(() => closing(this.groupId, true));
+    this.#release((maybeApplied) => closing(this.groupId, maybeApplied));
     this.stateMachine.onShutdown?.();
   }
 
@@ -424,7 +424,9 @@ export class Group implements RaftNode, ApplyTarget {
     this.#state = "error";
     this.#error = error;
     this.#logger.log("error", "group failed", { groupId: this.groupId, code: error.code, why: error.message });
-    this.#release(() => error);
+    this.#notices = [];
+    this.#release((maybeApplied) => (maybeApplied ? perhapsApplied(error) : error));
+    if (this.#role.isLeader) this.stateMachine.onLeaderStop?.("this peer failed");
     this.stateMachine.onError?.(error);
   }
 
@@ -581,12 +583,12 @@ export class Group implements RaftNode, ApplyTarget {
     if (!this.isLeader) this.#requests.dropChange(leadershipLost(this.groupId, this.#leaderHint()));
   }
 
-  #release(why: () => RheaError): void {
+  #release(why: (maybeApplied: boolean) => RheaError): void {
     this.#applier.stop();
     this.#proposals.clear(why);
     this.#reportDropped();
-    this.#reads.reject(why(), true);
-    this.#requests.reject(why());
-    this.#staged.end(why());
+    this.#reads.reject(why(false), true);
+    this.#requests.reject(why(true));
+    this.#staged.end(why(false));
   }
 }

@@ -168,6 +168,33 @@ describe("raft host: proposals, failures and restarts", () => {
     await world.write("three", others(old));
   });
 
+  it("tells of a group in error that it leads no more, and that what is in its log may still be applied", async () => {
+    await world.write("one");
+    const old = world.leader() as TestStore;
+    let fail: (error: Error) => void = () => undefined;
+    old.machine().beforeApply = () =>
+      new Promise((_resolve, reject) => {
+        fail = reject;
+      });
+    old.node().apply({ data: Buffer.from("two"), context: "two" });
+    await world.time.run(50);
+    old.node().apply({ data: Buffer.from("three"), context: "three" });
+    await world.time.run(50);
+    old.node().apply({ data: Buffer.from("four"), context: "four" });
+    fail(new Error("disk on fire"));
+    await world.time.until("error", () => old.node().status().state === "error");
+    const fates = old.machine().dropped.map(({ context, maybeApplied }) => [context, maybeApplied]);
+    deepEqual(fates, [
+      ["four", false],
+      ["three", true],
+    ]);
+    const happened = old.machine().happened.slice(-2);
+    equal(happened[0], "stops leading");
+    await world.time.until("the others applied it", () =>
+      others(old).every((store) => store.texts().includes("three")),
+    );
+  });
+
   it("moves leadership where it is told to", async () => {
     await world.write("one");
     const leader = world.leader() as TestStore;

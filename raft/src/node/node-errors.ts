@@ -34,6 +34,11 @@ export function closing(groupId: number, maybeApplied = false): RheaError {
   });
 }
 
+/** The error with which this peer stopped, for a proposal in the log that the others may still commit and apply. */
+export function perhapsApplied(error: RheaError): RheaError {
+  return new RheaError(error.code, error.message, { cause: error, details: { ...error.details, maybeApplied: true } });
+}
+
 /** Another membership change has to end first. */
 export function changeBusy(groupId: number): RheaError {
   return new RheaError("CONF_CHANGE_BUSY", `group ${groupId}: another membership change is in progress: repeat later`, {

@@ -93,12 +93,12 @@ export class ProposalQueue {
     }
   }
 
-  /** Drops everything, also what has not reached the log. */
-  clear(why: () => RheaError): void {
+  /** Drops everything. What has not reached the log is certainly not applied; of the rest others may apply what this peer does not. */
+  clear(why: (maybeApplied: boolean) => RheaError): void {
     const tasks = this.#waiting;
     this.#waiting = [];
-    this.#refuse(tasks, why);
-    this.drop(why, 0);
+    this.#refuse(tasks, () => why(false));
+    this.drop(() => why(true), 0);
   }
 
   /** Proposes tasks as consecutive entries; false when there is no room for that many, but there may be for some. */

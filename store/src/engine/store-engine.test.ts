@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { CommandKind, ReadKind, type CommandInit, type CommandResult } from "@rhea/proto";
+import { Command, CommandKind, ReadKind, type CommandInit, type CommandResult } from "@rhea/proto";
 import { RheaError, type Disk, type ErrorCode } from "@rhea/common";
+import { encodeEntry } from "../format/entry.js";
 import { createFakeKv, type FakeKv } from "../testing/fake-kv.js";
 import { createFakeRaft, type FakeRaft } from "../testing/fake-raft.js";
 import { createVirtualEnv, type VirtualEnv } from "../testing/virtual-env.js";
@@ -256,6 +257,38 @@ describe("store engine", () => {
     await subject.env.settle();
     assert.equal(subject.engine.faults()[0]?.error.code, "VERSION_UNSUPPORTED");
     await refused(put(subject, "a", "1"), "NOT_LEADER");
+  });
+});
+
+describe("a peer that cannot go on", () => {
+  it("applies nothing of an entry with a command that it does not know", async () => {
+    const subject = await open();
+    const encode = (command: CommandInit): Uint8Array => Command.encode(command).finish();
+    const take = { kind: CommandKind.CMD_GET_SEQUENCE, key: bytes("s"), step: 1 };
+    const commands = [encode(take), encode({ kind: CommandKind.CMD_LOCK, key: bytes("s") })];
+    const data = encodeEntry({ stamp: 1, version: 1, confVer: 1, featureLevel: 1, commands });
+    subject.engine.internal(REGION)?.node?.apply({ data });
+    await subject.env.settle();
+    assert.equal(subject.engine.faults()[0]?.error.code, "VERSION_UNSUPPORTED");
+    await settled(subject.env, subject.engine.close());
+    assert.equal(subject.kv.get("ss"), undefined, "the new version replays the entry from its start");
+  });
+
+  it("answers all that it took: others may apply it", async () => {
+    const subject = await open();
+    const { region } = subject;
+    await put(subject, "a", "1");
+    await subject.env.settle();
+    const batch = subject.kv.batch();
+    batch.put("da", Buffer.from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]));
+    await subject.kv.write(batch);
+    const write = (kind: CommandKind, key: string) => region.execute({ kind, key: bytes(key), value: bytes("2") });
+    const good = write(CommandKind.CMD_PUT, "b");
+    const bad = refused(write(CommandKind.CMD_GET_AND_PUT, "a"), "CORRUPTION");
+    const after = refused(write(CommandKind.CMD_PUT, "c"), "CORRUPTION");
+    assert.equal((await settled(subject.env, good)).applied, true);
+    assert.equal((await settled(subject.env, bad)).details.maybeApplied, true);
+    assert.equal((await settled(subject.env, after)).details.maybeApplied, true);
   });
 });
 

@@ -6,7 +6,7 @@ import { encodeApplied, encodeResult } from "../format/command-result.js";
 import { decodeEntry } from "../format/entry.js";
 import { DATA, namespaceRange } from "../format/keys.js";
 import { decodeEnvelope, encodeEnvelope } from "../format/value-envelope.js";
-import { APPLIED, decide, type View } from "./decide.js";
+import { APPLIED, decide, requireDecidable, type View } from "./decide.js";
 import { epochError } from "./epoch-errors.js";
 import { standsAlone } from "./proposals.js";
 import type { Region } from "./region.js";
@@ -19,14 +19,38 @@ interface Application {
   readonly pending: PendingCommand | undefined;
 }
 
-/** Applies entries in order. A promise stands for an entry that works on the engine itself; later entries wait for it. */
+/**
+ * Applies entries in order. A promise stands for an entry that works on the engine itself; later entries wait for it. Where applying ends
+ * early, by an error or because the peer is gone, whoever proposed the rest here is told: other replicas may apply it.
+ */
 export function applyEntries(region: Region, entries: readonly CommittedEntry[], from = 0): void | Promise<void> {
   for (let i = from; i < entries.length; i++) {
     const entry = entries[i];
-    if (entry === undefined || region.state === "destroyed") break;
-    const done = applyEntry(region, entry);
-    if (done !== undefined) return done.then(() => applyEntries(region, entries, i + 1));
+    if (entry === undefined) break;
+    if (region.state === "destroyed") {
+      const gone = `region ${region.regionId} left store ${region.context.storeId}`;
+      abandon(entries, i, new RheaError("REGION_NOT_FOUND", gone, { details: { regionId: region.regionId } }));
+      break;
+    }
+    const fail = (error: unknown): never => {
+      abandon(entries, i, RheaError.from(error));
+      throw error;
+    };
+    let done: Promise<void> | undefined;
+    try {
+      if (region.fault !== undefined) throw region.fault;
+      done = applyEntry(region, entry);
+    } catch (error) {
+      fail(error);
+    }
+    if (done !== undefined) return done.then(() => applyEntries(region, entries, i + 1), fail);
   }
+}
+
+function abandon(entries: readonly CommittedEntry[], from: number, cause: RheaError): void {
+  const details = { ...cause.details, maybeApplied: true };
+  const error = new RheaError(cause.code, cause.message, { cause, details });
+  for (const { context } of entries.slice(from)) if (context instanceof ProposedEntry) context.fail(error);
 }
 
 function applyEntry(region: Region, entry: CommittedEntry): Promise<void> | undefined {
@@ -34,7 +58,9 @@ function applyEntry(region: Region, entry: CommittedEntry): Promise<void> | unde
     region.advance(entry.index, entry.term);
     return undefined;
   }
-  const { epoch, stamp, applications } = readEntry(entry);
+  const { context } = entry;
+  const proposed = context instanceof ProposedEntry ? context : undefined;
+  const { epoch, stamp, applications } = readEntry(entry, proposed);
   region.time.advance(stamp);
   const first = applications[0];
   if (first !== undefined && standsAlone(first.command)) return applyAlone(region, entry, epoch, first);
@@ -43,21 +69,28 @@ function applyEntry(region: Region, entry: CommittedEntry): Promise<void> | unde
       pending?.sink.error(pending.id, epochError(region, epoch, [toLatin1(command.key)]));
     }
   } else {
-    for (const application of applications) applyUserCommand(region, application);
+    // All or nothing: a newer version that replays an entry which this one could not must not find half of it done.
+    for (const { command } of applications) requireDecidable(command);
+    for (const application of applications) {
+      applyUserCommand(region, application);
+      if (proposed !== undefined) proposed.answered++;
+    }
   }
   region.context.onApplied(applications.length);
   region.advance(entry.index, entry.term);
   return undefined;
 }
 
-function readEntry(entry: CommittedEntry): {
+function readEntry(
+  entry: CommittedEntry,
+  proposed: ProposedEntry | undefined,
+): {
   epoch: { version: number; confVer: number };
   stamp: number;
   applications: readonly Application[];
 } {
-  const { context } = entry;
-  if (context instanceof ProposedEntry) {
-    const { stamp, version, confVer, pending } = context;
+  if (proposed !== undefined) {
+    const { stamp, version, confVer, pending } = proposed;
     return {
       epoch: { version, confVer },
       stamp,

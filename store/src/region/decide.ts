@@ -69,8 +69,32 @@ export function decide(view: View, command: Command): Decision {
     case CommandKind.CMD_NOOP:
       return { result: APPLIED, changes: NO_CHANGES };
     default:
-      throw new RheaError("VERSION_UNSUPPORTED", `command kind ${command.kind} is not known to this store; upgrade it`);
+      throw unknownKind(command);
   }
+}
+
+/** The kinds that {@link decide} knows. */
+const DECIDED_KINDS: ReadonlySet<CommandKind> = new Set([
+  CommandKind.CMD_PUT,
+  CommandKind.CMD_PUT_IF_ABSENT,
+  CommandKind.CMD_GET_AND_PUT,
+  CommandKind.CMD_COMPARE_AND_PUT,
+  CommandKind.CMD_COMPARE_AND_PUT_ALL,
+  CommandKind.CMD_PUT_LIST,
+  CommandKind.CMD_DELETE,
+  CommandKind.CMD_DELETE_LIST,
+  CommandKind.CMD_GET_SEQUENCE,
+  CommandKind.CMD_RESET_SEQUENCE,
+  CommandKind.CMD_NOOP,
+]);
+
+/** Throws VERSION_UNSUPPORTED for a kind that {@link decide} does not know. */
+export function requireDecidable(command: Command): void {
+  if (!DECIDED_KINDS.has(command.kind)) throw unknownKind(command);
+}
+
+function unknownKind({ kind }: Command): RheaError {
+  return new RheaError("VERSION_UNSUPPORTED", `command kind ${kind} is not known to this store; upgrade it`);
 }
 
 /** Reads a stored sequence: the next number it gives out. */

@@ -41,7 +41,6 @@ export function createRegionMachine(region: Region): StateMachine {
 }
 
 function apply(region: Region, entries: readonly CommittedEntry[]): void | Promise<void> {
-  if (region.fault !== undefined) throw region.fault;
   const room = region.context.overlay.room();
   if (room !== undefined) return room.then(() => applyEntries(region, entries));
   return applyEntries(region, entries);

@@ -25,6 +25,8 @@ export class ProposedEntry {
   readonly version: number;
   readonly confVer: number;
   readonly pending: readonly PendingCommand[];
+  /** So many of the commands, from the first, have their answer. */
+  answered = 0;
 
   constructor(
     stamp: number,
@@ -35,5 +37,12 @@ export class ProposedEntry {
     this.version = epoch.version;
     this.confVer = epoch.confVer;
     this.pending = pending;
+  }
+
+  /** Answers what has no answer yet. */
+  fail(error: RheaError): void {
+    const open = this.pending.slice(this.answered);
+    this.answered = this.pending.length;
+    for (const { id, sink } of open) sink.error(id, error);
   }
 }

@@ -29,4 +29,4 @@ export {
   storeToProto,
   storeToRecord,
 } from "./store.js";
-export type { StoreIdentity, StoreView } from "./store.js";
+export type { StoreIdentity, StoreIntent, StoreView } from "./store.js";

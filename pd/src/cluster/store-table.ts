@@ -1,6 +1,6 @@
 /** All stores by id. Pure structure; the service decides what may change. */
 import type { StoreStats } from "@rhea/proto";
-import type { PersistedStore, StoreIdentity, StoreLifecycle, StoreView } from "./store.js";
+import type { PersistedStore, StoreIdentity, StoreIntent, StoreView } from "./store.js";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type StoreRecord = Mutable<StoreView>;
@@ -70,20 +70,9 @@ export class StoreTable implements StoresView {
   }
 
   /** Changes what is wanted of the store. */
-  setLifecycle(storeId: number, lifecycle: StoreLifecycle, drain: { total: number; origin: string }): void {
+  setIntent(storeId: number, change: StoreIntent): void {
     const store = this.#stores.get(storeId);
-    if (store === undefined) return;
-    store.lifecycle = lifecycle;
-    store.drainTotal = drain.total;
-    store.drainOrigin = drain.origin;
-  }
-
-  /** Marks or clears the loss of the store's disk. */
-  setDiskLost(storeId: number, isLost: boolean, reason: string): void {
-    const store = this.#stores.get(storeId);
-    if (store === undefined) return;
-    store.diskLost = isLost;
-    store.diskLostReason = reason;
+    if (store !== undefined) Object.assign(store, change);
   }
 
   /** Sets until when leaders leave this store; 0 ends it. */

@@ -46,6 +46,11 @@ export interface StoreView extends StoreIdentity {
   readonly evictLeadersUntilMs: number;
 }
 
+/** What is wanted of a store and what is known of its disk: the part of its record that PD changes. */
+export type StoreIntent = Partial<
+  Pick<StoreView, "lifecycle" | "drainTotal" | "drainOrigin" | "diskLost" | "diskLostReason">
+>;
+
 /** How a store is doing: `disconnected` gets nothing new, a peer on a `down` store counts as lost. */
 export type StoreHealth = "up" | "disconnected" | "down";
 

@@ -143,7 +143,7 @@ describe("OperationTable", () => {
     table.tick(NOW + 30_002);
     assert.equal(table.finished()[0]?.state, "expired");
     table.add(proposal(move, { kind: "make-up", origin: "checker" }), NOW);
-    cluster.stores.setDiskLost(4, true, "test");
+    cluster.stores.setIntent(4, { diskLost: true, diskLostReason: "test" });
     table.tick(NOW + 1);
     assert.match(table.finished()[0]!.message, /store 4 of the new peer is down/);
   });

@@ -43,6 +43,8 @@ const RETRY_MAX_MS = 300_000;
 /** A step that met a passing obstacle is sent again after this long, one that was not answered after that long, ms. */
 const HOLD_MS = 300;
 const RESEND_MS = 2000;
+/** A step that was handed out and never seen done may still be carried out for this long after its operation ended, ms. */
+const STRAY_MS = 30_000;
 const NO_INFLUENCE: Influence = { regions: 0, leaders: 0, sizeScore: 0, incoming: 0 };
 
 /** The operations. */
@@ -53,6 +55,8 @@ export class OperationTable {
   readonly #totals = new Map<string, { kind: OperationKind; state: OperationState; count: number }>();
   /** Region and kind -> when it may be tried again. */
   readonly #retries = new Map<string, { atMs: number; failures: number }>();
+  /** Store -> until when a peer may appear there that an operation asked for and did not live to see. */
+  readonly #strayAdds = new Map<number, number>();
   #influence: Map<number, Mutable<Influence>> | undefined;
   readonly #view: ClusterView;
   readonly #takeIds: TakeIds;
@@ -104,6 +108,11 @@ export class OperationTable {
   influence(storeId: number): Influence {
     this.#influence ??= this.#countInfluence();
     return this.#influence.get(storeId) ?? NO_INFLUENCE;
+  }
+
+  /** Whether a peer that PD does not know of yet may come to be on a store. */
+  mayGainPeer(storeId: number, nowMs: number): boolean {
+    return this.influence(storeId).incoming > 0 || nowMs < (this.#strayAdds.get(storeId) ?? 0);
   }
 
   /** Makes an operation of a proposal. A less urgent one of the same region is replaced. */
@@ -269,7 +278,15 @@ export class OperationTable {
     this.#finished.push(operation);
     if (this.#finished.length > FINISHED_KEPT) this.#finished.shift();
     this.#noteOutcome(operation, nowMs);
+    this.#noteStray(operation, nowMs);
     this.#onChange(operation);
+  }
+
+  #noteStray({ regionId, steps, currentStep, sentAtMs }: OperationRecord, nowMs: number): void {
+    const step = steps[currentStep];
+    if (step?.kind !== "addLearner" || sentAtMs === 0) return;
+    const isSeen = this.#view.regions.get(regionId)?.peers.some(({ peerId }) => peerId === step.peerId) === true;
+    if (!isSeen) this.#strayAdds.set(step.storeId, nowMs + STRAY_MS);
   }
 
   #noteOutcome({ regionId, kind, state, origin }: OperationView, nowMs: number): void {

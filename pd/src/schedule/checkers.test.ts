@@ -18,7 +18,7 @@ const target = (proposal: Proposal | undefined) => {
   return step !== undefined && "storeId" in step ? step.storeId : undefined;
 };
 const drain = (cluster: Cluster, storeId: number) =>
-  cluster.stores.setLifecycle(storeId, "draining", { total: 1, origin: "user" });
+  cluster.stores.setIntent(storeId, { lifecycle: "draining", drainTotal: 1, drainOrigin: "user" });
 
 describe("checkers", () => {
   it("propose nothing for a region in full health", () => {
@@ -54,7 +54,7 @@ describe("checkers", () => {
   it("count configured peers in the make-up, down ones included", () => {
     const cluster = sampleCluster(5, { repair: "operator" });
     addSampleRegion(cluster, sampleDescriptor(7, [1, 2, 3]), { downPeerIds: [703] });
-    cluster.stores.setDiskLost(3, true, "test");
+    cluster.stores.setIntent(3, { diskLost: true, diskLostReason: "test" });
     assert.equal(check(cluster), undefined);
   });
 
@@ -86,7 +86,7 @@ describe("checkers", () => {
     addSampleRegion(cluster, sampleDescriptor(7, [1, 2]));
     cluster.stores.setConnected(3, false);
     drain(cluster, 4);
-    cluster.stores.setDiskLost(5, true, "test");
+    cluster.stores.setIntent(5, { diskLost: true, diskLostReason: "test" });
     assert.equal(target(check(cluster)), 6);
   });
 
@@ -106,10 +106,29 @@ describe("checkers", () => {
     }
   });
 
+  it("replace a peer on a tombstone even under an operator: it has forgotten that store", () => {
+    const cluster = sampleCluster(4, { repair: "operator" });
+    addSampleRegion(cluster, sampleDescriptor(7, [1, 2], [3]));
+    cluster.stores.setIntent(3, { lifecycle: "tombstone" });
+    assert.deepEqual(check(cluster)?.steps, [{ kind: "removePeer", storeId: 3, peerId: 703 }]);
+  });
+
+  it("choose no surplus voter before every store that is not down is connected", () => {
+    const cluster = sampleCluster(4);
+    addSampleRegion(cluster, sampleDescriptor(7, [1, 2, 3, 4]));
+    cluster.stores.setConnected(2, false);
+    drain(cluster, 4);
+    assert.notDeepEqual(check(cluster)?.steps, [{ kind: "removePeer", storeId: 2, peerId: 702 }]);
+    cluster.stores.setIntent(4, { lifecycle: "up" });
+    assert.equal(check(cluster), undefined);
+    for (const storeId of [1, 3, 4]) cluster.stores.heard(storeId, null, NOW + 20_001);
+    assert.deepEqual(check(cluster, NOW + 20_001)?.steps, [{ kind: "removePeer", storeId: 2, peerId: 702 }]);
+  });
+
   it("remove a peer of a lost store at once when enough other voters are live", () => {
     const cluster = sampleCluster(4);
     addSampleRegion(cluster, sampleDescriptor(7, [1, 2, 3, 4]));
-    cluster.stores.setDiskLost(3, true, "test");
+    cluster.stores.setIntent(3, { diskLost: true, diskLostReason: "test" });
     assert.deepEqual(check(cluster)?.steps, [{ kind: "removePeer", storeId: 3, peerId: 703 }]);
   });
 
@@ -143,9 +162,9 @@ describe("checkers", () => {
   it("remove an extra voter: a lost one first, never the leader's", () => {
     const cluster = sampleCluster(4, { repair: "operator" });
     addSampleRegion(cluster, sampleDescriptor(7, [1, 2, 3, 4]));
-    cluster.stores.setDiskLost(2, true, "test");
+    cluster.stores.setIntent(2, { diskLost: true, diskLostReason: "test" });
     assert.deepEqual(check(cluster)?.steps, [{ kind: "removePeer", storeId: 2, peerId: 702 }]);
-    cluster.stores.setDiskLost(2, false, "");
+    cluster.stores.setIntent(2, { diskLost: false, diskLostReason: "" });
     const step = check(cluster)?.steps[0];
     assert.ok(step?.kind === "removePeer" && step.storeId !== 1);
   });

@@ -9,22 +9,33 @@ export interface DrainStatus {
   readonly blocked: string;
 }
 
-/** Counts what is left and names the obstacle, if there is one. */
-export function drainStatus(store: StoreView, view: ClusterView, nowMs: number): DrainStatus {
+/** Counts what is left and names the obstacle, if there is one. `mayGainPeer`: see {@link emptinessDoubt}. */
+export function drainStatus(store: StoreView, view: ClusterView, mayGainPeer: boolean, nowMs: number): DrainStatus {
   if (store.lifecycle !== "draining") return { drainedRatio: store.lifecycle === "tombstone" ? 1 : 0, blocked: "" };
   const left = view.regions.usage(store.storeId).regionIds.size;
   const drainedRatio = left === 0 ? 1 : Math.max(0, 1 - left / Math.max(store.drainTotal, left));
-  return { drainedRatio, blocked: drainObstacle(store, left, view, nowMs) };
+  return { drainedRatio, blocked: left === 0 ? emptinessDoubt(view, mayGainPeer) : obstacleOf(store, view, nowMs) };
 }
 
-/** What keeps a store without regions from being a tombstone, or a store with regions from losing them. */
-export function drainObstacle(store: StoreView, left: number, view: ClusterView, nowMs: number): string {
-  if (left === 0) {
-    const hole = view.regions.findHole();
-    if (hole === undefined || view.regions.size === 0) return "";
-    const show = (key: string) => (key === "" ? "the end" : JSON.stringify(key));
-    return `no leader has reported the range from ${JSON.stringify(hole.startKey)} to ${show(hole.endKey)} yet: it may have a peer here`;
+/**
+ * Why a store on which PD knows no peer may have one all the same; empty if it cannot. What this PD leader has not heard from a region's leader
+ * is only as new as what an earlier PD leader wrote down. `mayGainPeer`: a step that adds a peer there is or may be under way.
+ */
+export function emptinessDoubt({ regions }: ClusterView, mayGainPeer: boolean): string {
+  if (mayGainPeer) return "a step that adds a peer here may still be under way";
+  if (regions.size === 0) return "";
+  const unheard = regions.size - regions.reportedCount;
+  if (unheard > 0) {
+    return `${unheard} of ${regions.size} regions have not been reported since this PD leads: one may have a peer here`;
   }
+  const hole = regions.findHole();
+  if (hole === undefined) return "";
+  const show = (key: string) => (key === "" ? "the end" : JSON.stringify(key));
+  return `no leader has reported the range from ${JSON.stringify(hole.startKey)} to ${show(hole.endKey)} yet: it may have a peer here`;
+}
+
+/** What keeps a store with regions from losing them. */
+function obstacleOf(store: StoreView, view: ClusterView, nowMs: number): string {
   if (view.settings.isSchedulingPaused) return "scheduling is paused";
   const live = (other: StoreView) => isLiveStore(other, nowMs, view.settings);
   const stores = view.stores.all().filter((other) => other.lifecycle === "up" && other !== store && live(other)).length;

@@ -4,7 +4,7 @@
  */
 export { Admission, limitOf } from "./admission.js";
 export type { ScheduleContext } from "./context.js";
-export { drainObstacle, drainStatus } from "./drain-status.js";
+export { drainStatus, emptinessDoubt } from "./drain-status.js";
 export { isSameRequest, planRequest } from "./requests.js";
 export type { OperationRequest } from "./requests.js";
 export { checkRegion, proposeBalance } from "./schedule.js";

@@ -41,21 +41,26 @@ describe("planRequest", () => {
 
   it("replaces a dead peer: add, promote, remove", () => {
     const { cluster, kinds } = setUp();
-    cluster.stores.setDiskLost(3, true, "test");
+    cluster.stores.setIntent(3, { diskLost: true, diskLostReason: "test" });
     assert.equal(kinds({ kind: "replace-peer", fromStoreId: 3, storeId: 5 }), "addLearner promote removePeer");
     assert.equal(kinds({ kind: "replace-peer", fromStoreId: 3 }), "addLearner promote removePeer");
   });
 
   it("only removes when an earlier replacement has added the new voter already", () => {
     const { cluster, kinds } = setUp([1, 2, 3, 5]);
-    cluster.stores.setDiskLost(3, true, "test");
+    cluster.stores.setIntent(3, { diskLost: true, diskLostReason: "test" });
     assert.equal(kinds({ kind: "replace-peer", fromStoreId: 3, storeId: 5 }), "removePeer");
     assert.equal(kinds({ kind: "replace-peer", fromStoreId: 3, storeId: 4 }), "removePeer");
   });
 
+  it("refuses a replacement by a voter that is there already: the region would have one less", () => {
+    const { plan } = setUp();
+    assert.throws(() => plan({ kind: "replace-peer", fromStoreId: 3, storeId: 2 }), /has voter 702 of it already/);
+  });
+
   it("goes on with the learner of an earlier replacement", () => {
     const { cluster, plan } = setUp([1, 2, 3], [5]);
-    cluster.stores.setDiskLost(3, true, "test");
+    cluster.stores.setIntent(3, { diskLost: true, diskLostReason: "test" });
     const outcome = plan({ kind: "replace-peer", fromStoreId: 3, storeId: 5 });
     assert.ok(outcome.kind === "propose");
     assert.deepEqual(outcome.proposal.steps[0], { kind: "addLearner", storeId: 5, peerId: 705 });

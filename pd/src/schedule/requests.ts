@@ -138,6 +138,10 @@ function planReplace(request: OperationRequest, region: RegionView, context: Sch
   const hasSurplus =
     votersOf(region).length > context.view.settings.replicas ||
     (!isVoter(leaving) && votersOf(region).length >= context.view.settings.replicas);
+  const present = storeId === 0 ? undefined : peerOnStore(region, storeId);
+  if (!hasSurplus && present !== undefined && isVoter(present)) {
+    refuse(region, `store ${storeId} has voter ${present.peerId} of it already, the others would be one less`);
+  }
   if (storeId !== 0 && !hasSurplus)
     return proposeOn(request, region, [removePeerStep(leaving)], `${fact} by one on store ${storeId}`, context);
   const plan =

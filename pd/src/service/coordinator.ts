@@ -16,16 +16,18 @@ import {
   type RegionDescriptor,
   type RegionView,
   type StoreIdentity,
+  type StoreIntent,
   type StoreView,
 } from "../cluster/index.js";
 import { IdSource, WriteBehind, type PersistedState, type Records } from "../metadata/index.js";
 import { OperationTable, type OperationView } from "../operations/index.js";
 import { builtInHandlers, HeartbeatPipeline, type HeartbeatHandler } from "../pipeline/index.js";
-import { drainObstacle } from "../schedule/index.js";
+import { emptinessDoubt } from "../schedule/index.js";
 import { HeldPeerClaims } from "./held-peer-claims.js";
 import { requireAdmissible } from "./identity-rules.js";
 import { Planner } from "./planner.js";
 import { SessionTable, type SessionStream } from "./sessions.js";
+import { StoreChanges } from "./store-changes.js";
 
 const TICK_MS = 500;
 
@@ -60,6 +62,7 @@ export class Coordinator {
   isBootstrapped: boolean;
   readonly #options: CoordinatorOptions;
   readonly #claims = new HeldPeerClaims();
+  readonly #storeChanges = new StoreChanges();
   readonly #tombstoning = new Set<number>();
   /** Stores whose record is newer in memory than on disk. */
   readonly #unsaved = new Set<number>();
@@ -129,12 +132,12 @@ export class Coordinator {
     const isNewIncarnation = known !== undefined && identity.incarnation > known.incarnation;
     if (known?.diskLost === true && isNewIncarnation) {
       this.logger.log("warn", "store reported as lost came back with its identity", { storeId: known.storeId });
-      stores.setDiskLost(known.storeId, false, "");
+      stores.setIntent(known.storeId, { diskLost: false, diskLostReason: "" });
     }
     const hasChanged = stores.putIdentity(identity, nowMs);
     if (!hasChanged && !this.#unsaved.has(identity.storeId)) return;
     this.#unsaved.add(identity.storeId);
-    await this.saveStore(identity.storeId);
+    await this.changeStore(identity.storeId, () => ({}));
     this.#unsaved.delete(identity.storeId);
     this.broadcastStore(identity.storeId);
   }
@@ -210,22 +213,47 @@ export class Coordinator {
     if (step !== undefined) this.sessions.sendStep(region.leaderStoreId, step);
   }
 
-  /** Writes the store's record as it is now. */
-  async saveStore(storeId: number): Promise<void> {
-    const store = this.cluster.stores.get(storeId);
-    if (store !== undefined) await this.records.saveStore(store);
+  /**
+   * Changes what is wanted of a store, first on disk, then in memory, after all changes of it that were asked for earlier. `decide` looks at
+   * the store at that time and says what changes ({}: its record is written as it is), or undefined for nothing; it may throw.
+   */
+  changeStore(storeId: number, decide: (store: StoreView) => StoreIntent | undefined): Promise<void> {
+    return this.#storeChanges.run(storeId, async () => {
+      const store = this.cluster.stores.get(storeId);
+      const change = store === undefined ? undefined : decide(store);
+      if (store === undefined || change === undefined) return;
+      await this.records.saveStore({ ...store, ...change });
+      this.cluster.stores.setIntent(storeId, change);
+    });
   }
 
-  /** Makes a store a tombstone, durably, after everything that PD knows of regions is durable too. */
-  async buryStore(store: StoreView): Promise<void> {
-    await this.writeBehind.flush();
-    await this.records.saveStore({ ...store, lifecycle: "tombstone" });
-    this.cluster.stores.setLifecycle(store.storeId, "tombstone", {
-      total: store.drainTotal,
-      origin: store.drainOrigin,
+  /**
+   * Makes a store a tombstone, durably, after everything that PD knows of regions is durable too. `mayBury` is asked first and last of all
+   * and says or throws why not; in between nothing new is placed there.
+   */
+  buryStore(storeId: number, mayBury: (store: StoreView) => boolean): Promise<void> {
+    const { stores } = this.cluster;
+    return this.#storeChanges.run(storeId, async () => {
+      const store = stores.get(storeId);
+      if (store === undefined || !mayBury(store)) return;
+      const { lifecycle } = store;
+      stores.setIntent(storeId, { lifecycle: "draining" });
+      try {
+        await this.writeBehind.flush();
+        if (!mayBury(store)) return;
+        await this.records.saveStore({ ...store, lifecycle: "tombstone" });
+        stores.setIntent(storeId, { lifecycle: "tombstone" });
+      } finally {
+        if (store.lifecycle !== "tombstone") stores.setIntent(storeId, { lifecycle });
+      }
+      this.logger.log("info", "store is a tombstone", { storeId, name: store.name });
+      this.broadcastStore(storeId);
     });
-    this.logger.log("info", "store is a tombstone", { storeId: store.storeId, name: store.name });
-    this.broadcastStore(store.storeId);
+  }
+
+  /** Why PD cannot be sure that the store has no peer, beyond those that it knows of; empty if it is sure. */
+  doubtOfEmptiness(storeId: number): string {
+    return emptinessDoubt(this.cluster, this.operations.mayGainPeer(storeId, this.nowMs()));
   }
 
   /** Changes the cluster's settings for good. Throws INVALID_ARGUMENT for values out of range. */
@@ -342,17 +370,14 @@ export class Coordinator {
     const nowMs = this.nowMs();
     this.operations.tick(nowMs);
     for (const regionId of this.operations.due(nowMs)) this.dispatch(regionId);
-    for (const store of this.cluster.stores.all()) this.#finishDrain(store, nowMs);
+    for (const store of this.cluster.stores.all()) this.#finishDrain(store);
     this.planner.tick(nowMs);
   }
 
-  #finishDrain(store: StoreView, nowMs: number): void {
-    const { storeId } = store;
-    if (store.lifecycle !== "draining" || this.#tombstoning.has(storeId)) return;
-    if (this.cluster.regions.usage(storeId).regionIds.size > 0) return;
-    if (drainObstacle(store, 0, this.cluster, nowMs) !== "") return;
+  #finishDrain({ storeId, lifecycle }: StoreView): void {
+    if (lifecycle !== "draining" || this.#tombstoning.has(storeId) || !this.#isDrained(storeId)) return;
     this.#tombstoning.add(storeId);
-    this.buryStore(store)
+    this.buryStore(storeId, (store) => store.lifecycle === "draining" && this.#isDrained(storeId))
       .catch((thrown: unknown) => {
         const error = RheaError.from(thrown);
         this.logger.log("warn", "a drained store could not be recorded as a tombstone, tries again", {
@@ -362,5 +387,9 @@ export class Coordinator {
         });
       })
       .finally(() => this.#tombstoning.delete(storeId));
+  }
+
+  #isDrained(storeId: number): boolean {
+    return this.cluster.regions.usage(storeId).regionIds.size === 0 && this.doubtOfEmptiness(storeId) === "";
   }
 }

@@ -24,6 +24,8 @@ export function serveHeartbeats(stream: RpcStream<StoreToPd, PdToStoreInit>, lea
     const identity = identityOf(first, coordinator);
     await coordinator.putStore(identity);
     if (isClosed) return;
+    // The leadership may have ended and begun anew meanwhile: a session with an old reign would be heard by nobody.
+    if (leading() !== coordinator) throw new RheaError("PD_NOT_LEADER", "PD's leadership changed, connect again");
     coordinator.openSession(identity, sender);
     admitted = { coordinator, storeId: identity.storeId };
     for (const message of [first, ...early.splice(0)]) coordinator.onMessage(identity.storeId, message);

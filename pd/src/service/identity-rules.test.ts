@@ -41,8 +41,7 @@ describe("requireAdmissible", () => {
     assert.equal(admit({ bootNonce: "c" }), "STALE_IDENTITY");
     assert.equal(admit({ incarnation: 0 }), "STALE_IDENTITY");
     assert.equal(admit({ uuid: "other", incarnation: 2 }), "STALE_IDENTITY");
-    const bury = (cluster: ReturnType<typeof sampleCluster>) =>
-      cluster.stores.setLifecycle(1, "tombstone", { total: 0, origin: "" });
+    const bury = (cluster: ReturnType<typeof sampleCluster>) => cluster.stores.setIntent(1, { lifecycle: "tombstone" });
     assert.equal(admit({ incarnation: 2 }, bury), "STALE_IDENTITY");
   });
 
@@ -50,7 +49,7 @@ describe("requireAdmissible", () => {
     const fresh = { storeId: 9, uuid: "u9", address: "new:1" };
     assert.equal(admit(fresh), "DISK_LOST");
     assert.equal(
-      admit(fresh, (cluster) => cluster.stores.setDiskLost(1, true, "test")),
+      admit(fresh, (cluster) => cluster.stores.setIntent(1, { diskLost: true, diskLostReason: "test" })),
       "admitted",
     );
     assert.equal(admit({ ...fresh, name: "s9" }), "admitted");
@@ -61,7 +60,7 @@ describe("requireAdmissible", () => {
     assert.equal(admit(fresh), "ALREADY_EXISTS");
     assert.equal(admit({ ...fresh, address: "new:1", raftAddress: "s2:1" }), "ALREADY_EXISTS");
     assert.equal(
-      admit(fresh, (cluster) => cluster.stores.setDiskLost(2, true, "test")),
+      admit(fresh, (cluster) => cluster.stores.setIntent(2, { diskLost: true, diskLostReason: "test" })),
       "admitted",
     );
     assert.equal(admit({ incarnation: 2, address: "s2:1" }), "ALREADY_EXISTS");

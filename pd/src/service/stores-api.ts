@@ -9,7 +9,7 @@ import type {
   StoreRequest,
   StoreResponseInit,
 } from "@rhea/proto";
-import { storeHealth, type Cluster, type StoreView } from "../cluster/index.js";
+import { isLiveStore, type Cluster, type StoreView } from "../cluster/index.js";
 import type { OperationTable } from "../operations/index.js";
 import { drainStatus } from "../schedule/index.js";
 import { requireCluster } from "./cluster-api.js";
@@ -21,10 +21,10 @@ const MAX_LEASE_MS = 3_600_000;
 
 /** What PD knows of a store. */
 function storeInfo(store: StoreView, coordinator: Coordinator): StoreInfoInit {
-  const { cluster } = coordinator;
+  const { cluster, operations } = coordinator;
   const nowMs = coordinator.nowMs();
   const usage = cluster.regions.usage(store.storeId);
-  const { drainedRatio, blocked } = drainStatus(store, cluster, nowMs);
+  const { drainedRatio, blocked } = drainStatus(store, cluster, operations.mayGainPeer(store.storeId, nowMs), nowMs);
   return {
     store: coordinator.storeForWire(store),
     stats: store.stats ?? null,
@@ -70,22 +70,18 @@ function requireStore(coordinator: Coordinator, storeId: number): StoreView {
 export async function drainStore(coordinator: Coordinator, request: StoreRequest): Promise<StoreResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
-  if (store.lifecycle === "tombstone")
-    throw new RheaError("OPERATION_REFUSED", `store ${store.storeId} is a tombstone: it cannot drain`);
-  if (store.lifecycle === "up") {
-    const total = coordinator.cluster.regions.usage(store.storeId).regionIds.size;
-    const drain = { total, origin: request.origin };
-    await coordinator.records.saveStore({
-      ...store,
-      lifecycle: "draining",
-      drainTotal: total,
-      drainOrigin: request.origin,
-    });
-    coordinator.cluster.stores.setLifecycle(store.storeId, "draining", drain);
-    coordinator.logger.log("info", "store drains", { storeId: store.storeId, regions: total, origin: request.origin });
-    coordinator.broadcastStore(store.storeId);
-    coordinator.requestPlanning();
-  }
+  const { storeId } = store;
+  const { origin } = request;
+  await coordinator.changeStore(storeId, ({ lifecycle }) => {
+    if (lifecycle === "tombstone")
+      throw new RheaError("OPERATION_REFUSED", `store ${storeId} is a tombstone: it cannot drain`);
+    if (lifecycle === "draining") return undefined;
+    const drainTotal = coordinator.cluster.regions.usage(storeId).regionIds.size;
+    coordinator.logger.log("info", "store is to drain", { storeId, regions: drainTotal, origin });
+    return { lifecycle: "draining", drainTotal, drainOrigin: origin };
+  });
+  coordinator.broadcastStore(storeId);
+  coordinator.requestPlanning();
   return { store: storeInfo(store, coordinator) };
 }
 
@@ -93,21 +89,22 @@ export async function drainStore(coordinator: Coordinator, request: StoreRequest
 export async function cancelDrain(coordinator: Coordinator, request: StoreRequest): Promise<StoreResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
-  if (store.lifecycle === "tombstone") {
-    throw new RheaError(
-      "OPERATION_REFUSED",
-      `store ${store.storeId} is a tombstone: its drain has ended, start a store with a new id`,
-    );
-  }
-  if (store.lifecycle === "draining") {
-    await coordinator.records.saveStore({ ...store, lifecycle: "up", drainTotal: 0, drainOrigin: "" });
-    coordinator.cluster.stores.setLifecycle(store.storeId, "up", { total: 0, origin: "" });
-    coordinator.logger.log("info", "drain cancelled", { storeId: store.storeId, origin: request.origin });
-    const { operations, cluster } = coordinator;
-    cancelDrainOperations({ operations, cluster, nowMs: coordinator.nowMs() }, store.storeId);
-    coordinator.broadcastStore(store.storeId);
-    coordinator.requestPlanning();
-  }
+  const { storeId } = store;
+  await coordinator.changeStore(storeId, ({ lifecycle }) => {
+    if (lifecycle === "tombstone") {
+      throw new RheaError(
+        "OPERATION_REFUSED",
+        `store ${storeId} is a tombstone: its drain has ended, start a store with a new id`,
+      );
+    }
+    if (lifecycle === "up") return undefined;
+    coordinator.logger.log("info", "drain is cancelled", { storeId, origin: request.origin });
+    return { lifecycle: "up", drainTotal: 0, drainOrigin: "" };
+  });
+  const { operations, cluster } = coordinator;
+  cancelDrainOperations({ operations, cluster, nowMs: coordinator.nowMs() }, storeId);
+  coordinator.broadcastStore(storeId);
+  coordinator.requestPlanning();
   return { store: storeInfo(store, coordinator) };
 }
 
@@ -130,28 +127,23 @@ function cancelDrainOperations(
 export async function removeStore(coordinator: Coordinator, request: StoreRequest): Promise<StoreResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
-  if (store.lifecycle === "tombstone") return { store: storeInfo(store, coordinator) };
-  const { storeId } = store;
-  const { regions, settings } = coordinator.cluster;
-  const left = regions.usage(storeId).regionIds.size;
-  if (left > 0)
-    throw new RheaError(
-      "OPERATION_REFUSED",
-      `store ${storeId} has peers of ${left} regions: drain it, or replace them, first`,
-    );
-  const hole = regions.size === 0 ? undefined : regions.findHole();
-  if (hole !== undefined) {
-    throw new RheaError(
-      "OPERATION_REFUSED",
-      `store ${storeId}: no leader has reported the range from ${JSON.stringify(hole.startKey)} yet, it may have a peer here`,
-    );
-  }
-  const isLive = store.isConnected && storeHealth(store, coordinator.nowMs(), settings) === "up";
-  if (isLive && store.lifecycle === "up" && !request.force) {
-    throw new RheaError("OPERATION_REFUSED", `store ${storeId} is up: drain it, or force the removal`);
-  }
-  await coordinator.buryStore(store);
+  await coordinator.buryStore(store.storeId, (now) => {
+    if (now.lifecycle === "tombstone") return false;
+    requireEmpty(now.storeId, coordinator);
+    const isLive = isLiveStore(now, coordinator.nowMs(), coordinator.cluster.settings);
+    if (isLive && now.lifecycle === "up" && !request.force)
+      throw new RheaError("OPERATION_REFUSED", `store ${now.storeId} is up: drain it, or force the removal`);
+    return true;
+  });
   return { store: storeInfo(store, coordinator) };
+}
+
+function requireEmpty(storeId: number, coordinator: Coordinator): void {
+  const left = coordinator.cluster.regions.usage(storeId).regionIds.size;
+  const doubt = coordinator.doubtOfEmptiness(storeId);
+  if (left === 0 && doubt === "") return;
+  const why = left > 0 ? `has peers of ${left} regions: drain it, or replace them, first` : `cannot go yet: ${doubt}`;
+  throw new RheaError("OPERATION_REFUSED", `store ${storeId} ${why}`);
 }
 
 /** Marks a store as down at once: its data is gone. A later start with its identity clears it. */
@@ -161,14 +153,15 @@ export async function reportDiskLost(
 ): Promise<StoreResponseInit> {
   requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
   const store = requireStore(coordinator, request.storeId);
-  if (store.lifecycle !== "tombstone" && !store.diskLost) {
-    const reason = `${request.origin}: ${request.reason}`;
-    await coordinator.records.saveStore({ ...store, diskLost: true, diskLostReason: reason });
-    coordinator.cluster.stores.setDiskLost(store.storeId, true, reason);
-    coordinator.logger.log("warn", "store has lost its disk", { storeId: store.storeId, reason });
-    coordinator.broadcastStore(store.storeId);
-    coordinator.requestPlanning();
-  }
+  const { storeId } = store;
+  const diskLostReason = `${request.origin}: ${request.reason}`;
+  await coordinator.changeStore(storeId, ({ lifecycle, diskLost }) => {
+    if (lifecycle === "tombstone" || diskLost) return undefined;
+    coordinator.logger.log("warn", "store has lost its disk", { storeId, reason: diskLostReason });
+    return { diskLost: true, diskLostReason };
+  });
+  coordinator.broadcastStore(storeId);
+  coordinator.requestPlanning();
   return { store: storeInfo(store, coordinator) };
 }
 

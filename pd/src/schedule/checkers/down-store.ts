@@ -1,4 +1,4 @@
-/** Replaces peers on down stores. Only where PD repairs by itself: under an operator these peers are the operator's. */
+/** Replaces peers on down stores. Under an operator they are the operator's, but for those on tombstones: it has forgotten such stores. */
 import { describeRegion, storeHealth, type RegionPeer } from "../../cluster/index.js";
 import { PRIORITY } from "../../operations/index.js";
 import type { Checker, ScheduleContext } from "../context.js";
@@ -7,7 +7,6 @@ import { planReplacement } from "../move-steps.js";
 export const downStoreChecker: Checker = {
   name: "down-store",
   check(region, context) {
-    if (context.view.settings.repair === "operator") return undefined;
     for (const peer of region.peers) {
       const why = lossOf(peer, context);
       if (why === undefined) continue;
@@ -30,8 +29,8 @@ export const downStoreChecker: Checker = {
 function lossOf(peer: RegionPeer, { view, nowMs }: ScheduleContext): string | undefined {
   const store = view.stores.get(peer.storeId);
   if (store === undefined) return "which is unknown";
-  if (storeHealth(store, nowMs, view.settings) !== "down") return undefined;
   if (store.lifecycle === "tombstone") return "which is a tombstone";
+  if (view.settings.repair === "operator" || storeHealth(store, nowMs, view.settings) !== "down") return undefined;
   if (store.diskLost) return "whose disk is lost";
   const seconds = (ms: number) => Math.round(ms / 1000);
   return `silent for ${seconds(nowMs - store.lastHeartbeatMs)} s, ${seconds(view.settings.maxDownTimeMs)} s allowed`;

@@ -19,7 +19,8 @@ export const extraPeerChecker: Checker = {
     const voters = votersOf(region);
     if (voters.length < wanted) return undefined;
     const learner = region.peers.find((peer) => !isVoter(peer));
-    const surplus = learner ?? (voters.length > wanted ? chooseSurplus(region, voters, context) : undefined);
+    const isChoice = voters.length > wanted && !voters.some((peer) => isUnheard(peer, context));
+    const surplus = learner ?? (isChoice ? chooseSurplus(region, voters, context) : undefined);
     if (surplus === undefined) return undefined;
     const proof = proveRemoval(region, surplus.peerId, context.view, context.nowMs);
     if (!proof.holds) return undefined;
@@ -34,6 +35,12 @@ export const extraPeerChecker: Checker = {
     };
   },
 };
+
+/** Whether the peer's store may come (back) any moment, as after a change of PD's leader: until then nobody knows which peer is the least useful. */
+function isUnheard({ storeId }: RegionPeer, { view, nowMs }: ScheduleContext): boolean {
+  const store = view.stores.get(storeId);
+  return store?.isConnected === false && storeHealth(store, nowMs, view.settings) === "up";
+}
 
 function chooseSurplus(
   region: RegionView,

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { nodeDisk } from "@rhea/common/env-node";
 import { Command, CommandKind, ReadKind, type CommandInit, type CommandResult } from "@rhea/proto";
 import { RheaError, type Disk, type ErrorCode } from "@rhea/common";
 import { encodeEntry } from "../format/entry.js";
 import { createFakeKv, type FakeKv } from "../testing/fake-kv.js";
 import { createFakeRaft, type FakeRaft } from "../testing/fake-raft.js";
 import { createVirtualEnv, type VirtualEnv } from "../testing/virtual-env.js";
+import { createRegionMachine } from "../region/region-machine.js";
+import type { Region } from "../region/region.js";
 import type { RegionHandle } from "./api.js";
 import { openEngineWith } from "./open-engine-with.js";
 import type { StoreEngineCore } from "./store-engine.js";
@@ -416,4 +422,59 @@ describe("peers that come and go", () => {
     assert.equal(await settled(env, engine.destroyPeer(REGION, 11, proof)), true);
     assert.equal(engine.region(REGION), undefined);
   });
+
+  for (const moment of ["before anything of it is stored", "while it lands"] as const) {
+    it(`leave nothing behind when they are destroyed with a snapshot under way: ${moment}`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), "rhea-load-"));
+      try {
+        const source = await open(createFakeKv({}), createVirtualEnv(nodeDisk));
+        await put(source, "a", "1");
+        const machineOf = ({ engine }: Subject) => createRegionMachine(engine.internal(REGION) as Region);
+        const saved = await overDisk(source.env, machineOf(source).onSnapshotSave?.(directory));
+        assert.ok(saved);
+        const subject = await open(createFakeKv({}), createVirtualEnv(nodeDisk));
+        const { engine, env, kv } = subject;
+        await settled(env, engine.discardRegion(REGION));
+        subject.raft.options?.onUnknownPeer?.(message(REGION, 12, "", ""));
+        await env.settle();
+        let destroyed: Promise<void> | undefined;
+        const { clearRange } = kv;
+        kv.clearRange = (start, end) => {
+          destroyed ??= engine.discardRegion(REGION);
+          return clearRange(start, end);
+        };
+        const load = machineOf(subject).onSnapshotLoad?.({ directory, names: saved.names }, saved);
+        if (moment.startsWith("before")) destroyed = engine.discardRegion(REGION);
+        await overDisk(
+          env,
+          load?.catch(() => undefined),
+        );
+        await overDisk(env, destroyed);
+        await env.settle();
+        assert.deepEqual(engine.regions(), []);
+        const rows = await kv.iterate({ start: "", end: "" }).next(100);
+        assert.deepEqual(
+          rows.filter(({ key }) => !key.startsWith("Lm")),
+          [],
+        );
+        subject.raft.options?.onUnknownPeer?.(message(70, 71, "a", "b"));
+        assert.equal(engine.region(70)?.state, "awaiting", "the range is free");
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+  }
 });
+
+/** Lets virtual time and the real disk take turns until `promise` has ended. */
+async function overDisk<T>(env: VirtualEnv, promise: Promise<T> | undefined): Promise<T | undefined> {
+  const state = { isDone: false };
+  const done = (): boolean => (state.isDone = true);
+  if (promise === undefined) return undefined;
+  promise.then(done, done);
+  while (!state.isDone) {
+    await env.settle();
+    await nodeDisk.stat(tmpdir());
+  }
+  return promise;
+}

@@ -318,10 +318,14 @@ export class StoreEngineCore implements StoreEngine {
   /** Tombstone first, then the records, then (in the background) the range. */
   async #destroy(region: Region, epoch: Epoch): Promise<void> {
     if (region.state === "destroyed" || this.#isClosing) return;
-    const hadData = region.state === "live";
+    let hadData = region.state === "live";
     region.state = "destroyed";
     region.failPending(new RheaError("REGION_NOT_FOUND", `region ${region.regionId} left store ${this.storeId}`));
-    while (region.exclusive !== undefined) await region.exclusive;
+    while (region.exclusive !== undefined) {
+      // A snapshot may be landing on a range that was only claimed before.
+      hadData = true;
+      await region.exclusive.catch(() => undefined);
+    }
     const { confVer, version } = epoch;
     if (this.host.group(region.regionId) === undefined) {
       await this.#appendTombstone(region.regionId, region.peerId, epoch);

@@ -156,7 +156,7 @@ export class Region implements OverlayParticipant {
     this.load.measured(applied.approximateSize, applied.approximateKeys, undefined);
     this.sessions = stored.sessions;
     this.#isRecordDirty = false;
-    this.state = "live";
+    if (this.state !== "destroyed") this.state = "live";
     this.context.ranges.touch();
   }
 

@@ -33,6 +33,10 @@ export async function loadSnapshot(region: Region, files: SnapshotFiles, saved: 
   const file = await disk.open(`${files.directory}/${SNAPSHOT_FILES.data}`, { create: false });
   try {
     await checkData(region, manifest, file);
+    if (region.state === "destroyed") {
+      throw new RheaError("REGION_NOT_FOUND", `region ${regionId} left store ${context.storeId} before its snapshot`);
+    }
+    // From here on whoever destroys the region waits for the end, and clears what came.
     await region.runExclusive(async () => {
       const sessions = await ingest(region, manifest, file);
       const record: RegionRecord = {

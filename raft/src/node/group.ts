@@ -557,8 +557,8 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   #send(message: Message): void {
-    // A leader that cannot store anything must not keep its followers from electing another.
-    if (message.type === "heartbeat" && this.#host.isDiskStalled) return;
+    // A leader that cannot store anything must not keep its followers from electing another; what is lost is sent again on their refusal.
+    if (this.#host.isDiskStalled && (message.type === "heartbeat" || message.type === "app")) return;
     if (this.#held !== undefined) this.#held.push(message);
     else if (message.type === "snap") this.#host.sendSnapshot(this, message);
     else this.#host.send(this, message);

@@ -128,6 +128,23 @@ describe("raft host: transport", () => {
     await world.write("three");
   });
 
+  it("lets another take over from a leader whose disk does not answer also while it is given work", async () => {
+    await world.start(3);
+    await world.write("one");
+    const stalled = world.leader() as TestStore;
+    const waiting: (() => void)[] = [];
+    stalled.disk.intercept = (call, path) =>
+      call === "datasync" && path.startsWith("log") ? new Promise((resolve) => waiting.push(resolve)) : undefined;
+    for (let i = 0; i < 60 && !others(stalled).some((store) => store.node().isLeader); i++) {
+      if (stalled.node().isLeader) stalled.node().apply({ data: Buffer.from(`more ${i}`) });
+      await world.time.run(100);
+    }
+    ok(others(stalled).some((store) => store.node().isLeader));
+    stalled.disk.intercept = undefined;
+    for (const release of waiting) release();
+    await world.write("three");
+  });
+
   it("stops the process when the log fails", async () => {
     await world.start(3);
     await world.write("one");

@@ -75,6 +75,14 @@ export function lastKeyBelow(end: string): string {
   return (head + String.fromCharCode(last - 1)).padEnd(MAX_KEY_BYTES, "\xff");
 }
 
+/** Returns the least key above `key` (Latin-1), or undefined where there is none: a longest key has none that begins with it. */
+export function keyAfter(key: string): string | undefined {
+  if (key.length < MAX_KEY_BYTES) return `${key}\0`;
+  let length = key.length;
+  while (length > 0 && key.charCodeAt(length - 1) === 255) length--;
+  return length === 0 ? undefined : key.slice(0, length - 1) + String.fromCharCode(key.charCodeAt(length - 1) + 1);
+}
+
 /**
  * Detaches bytes from the message they arrived in. A view would keep the whole message alive: fine where it is most of the message,
  * a leak where a caller keeps one small value of a large page.

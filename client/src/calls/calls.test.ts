@@ -246,6 +246,20 @@ describe("scans", () => {
     assert.equal(keys.join(""), "zyxwvutsrqponmlkjihg");
   });
 
+  it("go on after keys of the greatest length", async () => {
+    const { client, cluster, time } = await makeWorld();
+    const longest = (last: string): string => "a".repeat(4095) + last;
+    const keys = [longest("a"), longest("b"), longest("\xff"), "b", "\xff".repeat(4096)];
+    for (const key of keys) cluster.data.values.set(key, Buffer.from("v"));
+    const seen: string[] = [];
+    await time.until(
+      (async () => {
+        for await (const { key } of client.iterator({ bufSize: 1 })) seen.push(key.toString("latin1"));
+      })(),
+    );
+    assert.deepEqual(seen, keys);
+  });
+
   it("go on where a region that split meanwhile continues", async () => {
     const { client, cluster, time } = await makeWorld();
     for (let i = 0; i < 26; i++) cluster.data.values.set(String.fromCharCode(97 + i), Buffer.from("v"));

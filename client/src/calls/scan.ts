@@ -1,7 +1,7 @@
 /** Scans: paged over regions, each page linearizable, no snapshot over pages. */
 import { RheaError } from "@rhea/common";
 import { ReadKind, type KvResult, type ReadInit } from "@rhea/proto";
-import { checkRange, detach, encodeBound, lastKeyBelow, type Key } from "../keys.js";
+import { checkRange, detach, encodeBound, keyAfter, lastKeyBelow, type Key } from "../keys.js";
 import { timeoutOf, type ReadOptions } from "../options.js";
 import type { Route } from "../routing/route.js";
 import { Operation } from "../sending/operation.js";
@@ -85,8 +85,8 @@ function restAfter(request: PageRequest, route: Route, last: Buffer | undefined)
   if (last !== undefined) {
     const key = last.toString("latin1");
     if (isReverse) return key > start ? { start, end: key } : undefined;
-    const next = `${key}\0`;
-    return end === "" || next < end ? { start: next, end } : undefined;
+    const next = keyAfter(key);
+    return next !== undefined && (end === "" || next < end) ? { start: next, end } : undefined;
   }
   if (isReverse) return route.start > start ? { start, end: route.start } : undefined;
   return route.end !== "" && (end === "" || route.end < end) ? { start: route.end, end } : undefined;

@@ -138,6 +138,20 @@ describe("sender", () => {
       assert.ok(seqs.length >= 5);
     });
 
+    it("takes a stream that ends with an error about one message for a broken one: what was on it may be applied", async () => {
+      for (const code of ["INVALID_ARGUMENT", "BATCH_TOO_LARGE", "INTERNAL"] as const) {
+        const { client, cluster, net, time } = await makeWorld();
+        await time.until(client.put("a", "0"));
+        cluster.intercept = () => "apply-and-drop";
+        const write = client.getAndPut("a", "1");
+        await time.settle();
+        cluster.intercept = () => "serve";
+        for (const stream of net.streamsTo(cluster.address(1))) stream.end(new RheaError(code, "malformed message"));
+        assert.equal((await time.until(write))?.toString(), "0");
+        assert.equal(cluster.applied.length, 2, code);
+      }
+    });
+
     it("leaves a store that hangs after one attempt's time", async () => {
       const { client, cluster, net, time } = await makeWorld();
       await time.until(client.put("a", "0"));

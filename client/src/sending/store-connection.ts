@@ -30,6 +30,14 @@ const MAX_PAUSE_MS = 2_000;
 /** Pause after silence: longer than an election in which the others replace a leader that hangs or is cut off. */
 const SILENT_PAUSE_MS = 2_000;
 
+/** Codes with which a store ends a stream that hold for everything on it. */
+const STREAM_CODES: ReadonlySet<string> = new Set([
+  "CLUSTER_MISMATCH",
+  "VERSION_UNSUPPORTED",
+  "SHUTTING_DOWN",
+  "UNAVAILABLE",
+]);
+
 /** What a connection needs and whom it tells. */
 export interface ConnectionOptions {
   readonly storeId: number;
@@ -309,7 +317,8 @@ export class StoreConnection {
   #broken(error: Error | undefined): RheaError {
     const where = `store ${this.storeId} at ${this.address}`;
     if (error === undefined) return new RheaError("UNAVAILABLE", `${where}: it closed the stream`);
-    if (error instanceof RheaError && error.code !== "CANCELLED") return error;
+    if (error instanceof RheaError && STREAM_CODES.has(error.code)) return error;
+    // Any other code is about one message or about the stream; for what was on it, it is merely a broken connection.
     return new RheaError("UNAVAILABLE", `${where}: the connection broke: ${error.message}`, { cause: error });
   }
 }

@@ -213,6 +213,8 @@ export class FakeCluster {
         leaderAddress: leader === null ? "" : this.address(leader.storeId),
       };
     }
+    if ((operation.read?.key.length ?? 0) > 4096)
+      return { code: "KEY_TOO_LARGE", message: "a bound is over 4096 bytes" };
     if (group.version !== region.version) {
       const current = [...this.regions.values()].filter(({ version }) => version > group.version);
       return { code: "EPOCH_NOT_MATCH", message: "version differs", currentRegions: current.map(toRegion) };

@@ -128,6 +128,18 @@ describe("raft host: membership changes", () => {
     await world.write("two", rest);
   });
 
+  it("keeps a leader of two voters from removing itself: the other might never hear that it is alone", async () => {
+    await world.write("one");
+    const leader = world.leader() as TestStore;
+    const [other, third] = world.stores.filter((store) => store !== leader) as [TestStore, TestStore];
+    equal(await finish(leader.node().removePeer(10 + third.storeId)), undefined);
+    equal((await finish(leader.node().removePeer(10 + leader.storeId)))?.code, "OPERATION_REFUSED");
+    await world.time.until("the other knows", () => other.node().listPeers().length === 2);
+    equal(await finish(leader.node().transferLeadershipTo(10 + other.storeId)), undefined);
+    equal(await finish(other.node().removePeer(10 + leader.storeId)), undefined);
+    await world.write("two", [other]);
+  });
+
   it("keeps the membership over a restart", async () => {
     await world.write("one");
     await world.addStore();

@@ -59,6 +59,10 @@ export class AdminRequests {
     if (existing.role === "voter" && voters.length === 1) {
       throw this.#refused(`peer ${peerId} is its only voter: add another first`);
     }
+    // The other one may never hear that this committed, and could not be elected without the vote of the peer that is gone.
+    if (existing.role === "voter" && voters.length === 2 && peerId === raw.basicStatus().id) {
+      throw this.#refused(`peer ${peerId} leads it and is one of two voters: transfer leadership to the other first`);
+    }
     const changes = [{ type: "removeNode", nodeId: peerId }] as const;
     return this.#propose(raw, { transition: "auto", changes, context: encodeChangeContext([existing]) }, "removePeer");
   }

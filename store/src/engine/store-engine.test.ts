@@ -423,6 +423,34 @@ describe("peers that come and go", () => {
     assert.equal(engine.region(REGION), undefined);
   });
 
+  it("make room for a new peer of the region only when the old one's sessions are gone", async () => {
+    const { engine, env, kv, raft } = await open();
+    const { clearRange } = kv;
+    let finish: () => void = () => undefined;
+    kv.clearRange = async (start, end) => {
+      if (start.startsWith("Ls")) await new Promise<void>((resolve) => (finish = resolve));
+      await clearRange(start, end);
+    };
+    const discarded = engine.discardRegion(REGION);
+    await env.settle();
+    raft.options?.onUnknownPeer?.(message(REGION, 12, "", ""));
+    assert.equal(engine.region(REGION), undefined);
+    finish();
+    await settled(env, discarded);
+    raft.options?.onUnknownPeer?.(message(REGION, 12, "", ""));
+    assert.equal(engine.region(REGION)?.peerId, 12);
+  });
+
+  it("serve nothing, not even stale, while a crash left their data half replaced by a snapshot", async () => {
+    const subject = await open();
+    await put(subject, "a", "1");
+    await settled(subject.env, subject.engine.close());
+    subject.raft.installing = REGION;
+    const { region, env } = await open(subject.kv, subject.env, subject.raft);
+    const read = region.read({ kind: ReadKind.READ_GET, key: bytes("a"), stale: true });
+    await refused(settled(env, read), "LEADER_NOT_AVAILABLE");
+  });
+
   for (const moment of ["before anything of it is stored", "while it lands"] as const) {
     it(`leave nothing behind when they are destroyed with a snapshot under way: ${moment}`, async () => {
       const directory = mkdtempSync(join(tmpdir(), "rhea-load-"));

@@ -101,7 +101,7 @@ export class StoreEngineCore implements StoreEngine {
 
   region(regionId: number): RegionHandle | undefined {
     const region = this.#regions.get(regionId);
-    return region === undefined ? undefined : this.#handle(region);
+    return region === undefined || region.state === "destroyed" ? undefined : this.#handle(region);
   }
 
   /** The region itself, for this package's services. */
@@ -159,8 +159,8 @@ export class StoreEngineCore implements StoreEngine {
 
   faults(): RegionFault[] {
     const faults: RegionFault[] = [...this.#orphans.values()];
-    for (const { regionId, peerId, fault } of this.#regions.values()) {
-      if (fault !== undefined) faults.push({ regionId, peerId, error: fault });
+    for (const { regionId, peerId, fault, state } of this.#regions.values()) {
+      if (fault !== undefined && state !== "destroyed") faults.push({ regionId, peerId, error: fault });
     }
     return faults;
   }
@@ -243,9 +243,12 @@ export class StoreEngineCore implements StoreEngine {
   async #recover(recovery: Recovery): Promise<void> {
     const { logger } = this.#parts.options.env;
     switch (recovery.kind) {
-      case "start":
-        this.#start(this.#register(recovery.stored), false, false);
+      case "start": {
+        const region = this.#register(recovery.stored);
+        region.isIncomplete = this.#parts.log.group(region.regionId)?.pendingInstall !== undefined;
+        this.#start(region, false, false);
         return;
+      }
       case "startAnew":
         this.#start(this.#register(recovery.stored), false, true);
         return;
@@ -348,11 +351,12 @@ export class StoreEngineCore implements StoreEngine {
     overlay.put(applyStateKey(regionId), undefined);
     if (hadData) this.#clears.add(region.descriptor);
     this.#ranges.delete(region);
-    this.#regions.delete(regionId);
     this.#handles.delete(region);
     await overlay.flush();
     const sessions = sessionRange(regionId);
-    if (!this.#regions.has(regionId)) await options.kv.clearRange(sessions.start, sessions.end);
+    await options.kv.clearRange(sessions.start, sessions.end);
+    // Not before: a new peer of the region would lose the sessions that came with its snapshot.
+    this.#regions.delete(regionId);
     options.onRegionChanged?.(regionId);
   }
 

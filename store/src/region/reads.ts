@@ -101,6 +101,12 @@ function executeRead(region: Region, read: Read, epoch: Epoch | undefined): Read
     );
   }
   if (region.fault !== undefined) throw notLeaderError(region);
+  if (region.isIncomplete) {
+    const why = `store ${region.context.storeId} is putting a snapshot in the place of its data`;
+    throw new RheaError("LEADER_NOT_AVAILABLE", `region ${region.regionId}: ${why}: ask another, or repeat later`, {
+      details: { regionId: region.regionId },
+    });
+  }
   if (epoch !== undefined && epoch.version !== region.descriptor.epoch.version) {
     throw epochError(region, epoch, [toLatin1(read.key)]);
   }

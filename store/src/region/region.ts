@@ -39,6 +39,8 @@ export class Region implements OverlayParticipant {
   fault: RheaError | undefined;
   /** Direct engine work on the range is going on: apply, reads and snapshots wait for it. */
   exclusive: Promise<void> | undefined;
+  /** A crash came while a snapshot replaced the data: they are partly gone until it is loaded again. */
+  isIncomplete = false;
   leaderId = 0;
   /** When this peer began to lead or its members changed last, monotonic ms. */
   membersSinceMs: number;
@@ -156,6 +158,7 @@ export class Region implements OverlayParticipant {
     this.load.measured(applied.approximateSize, applied.approximateKeys, undefined);
     this.sessions = stored.sessions;
     this.#isRecordDirty = false;
+    this.isIncomplete = false;
     if (this.state !== "destroyed") this.state = "live";
     this.context.ranges.touch();
   }

@@ -43,11 +43,14 @@ export interface FakeRaft extends RaftConstructors {
   /** Forgets a context as a crash or a follower would: entries are decoded from their bytes. */
   forgetContexts: boolean;
   readonly options: RaftHostOptions | undefined;
+  /** A group of which the log says that a snapshot is being installed. */
+  installing: number | undefined;
   /** What the log says of a group. */
   lifecycle(groupId: number): GroupLifecycle["state"] | undefined;
 }
 
 const TERM = 6;
+const NO_MEMBERS = { voters: [], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
 
 /** Makes the fake; one per store, kept over reopens. */
 export function createFakeRaft(scheduler: Scheduler): FakeRaft {
@@ -87,7 +90,10 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
     groupId: group.groupId,
     lifecycle: group.lifecycle,
     hardState: { term: TERM, vote: 0, commit: group.start + group.entries.length },
-    pendingInstall: undefined,
+    pendingInstall:
+      fake.installing === group.groupId
+        ? { file: "receive-1-1", index: group.start, term: TERM, confState: NO_MEMBERS }
+        : undefined,
     truncatedIndex: group.start,
     truncatedTerm: TERM,
     lastIndex: group.start + group.entries.length,
@@ -208,6 +214,7 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
     openLog: async () => log,
     createRaftHost: createHost,
     forgetContexts: false,
+    installing: undefined,
     get options() {
       return hostOptions;
     },

@@ -425,7 +425,7 @@ describe("peers that come and go", () => {
 
   it("make room for a new peer of the region only when the old one's sessions are gone", async () => {
     const { engine, env, kv, raft } = await open();
-    const { clearRange } = kv;
+    const clearRange = kv.clearRange.bind(kv);
     let finish: () => void = () => undefined;
     kv.clearRange = async (start, end) => {
       if (start.startsWith("Ls")) await new Promise<void>((resolve) => (finish = resolve));
@@ -466,7 +466,7 @@ describe("peers that come and go", () => {
         subject.raft.options?.onUnknownPeer?.(message(REGION, 12, "", ""));
         await env.settle();
         let destroyed: Promise<void> | undefined;
-        const { clearRange } = kv;
+        const clearRange = kv.clearRange.bind(kv);
         kv.clearRange = (start, end) => {
           destroyed ??= engine.discardRegion(REGION);
           return clearRange(start, end);

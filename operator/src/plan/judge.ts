@@ -3,6 +3,8 @@ import type { Observed, PdStore, PdView, StoreRecord } from "./observed.js";
 
 /** An answer of PD older than this is not acted upon. */
 const VIEW_FRESH_MS = 5_000;
+/** A process may take this long to be heard by PD before it counts as silent. */
+export const START_GRACE_MS = 20_000;
 /** Exit code of DISK_LOST and STALE_IDENTITY in the error table. */
 const EXIT_DISK_LOST = 7;
 
@@ -107,7 +109,7 @@ function judge(
   if (process.kind !== "running") return { kind: "down", why: describeEnd(record, now) };
   if (pd === undefined || view === undefined) return { kind: "starting" };
   const heardThisRun = now - silentMs >= process.sinceMs;
-  if (!heardThisRun) return now - process.sinceMs < 20_000 ? { kind: "starting" } : silent(silentMs);
+  if (!heardThisRun) return now - process.sinceMs < START_GRACE_MS ? { kind: "starting" } : silent(silentMs);
   return pd.state === "up" ? { kind: "live" } : silent(silentMs);
 }
 

@@ -1,5 +1,5 @@
 import { NOTHING, joinParts, type PlanPart } from "./action.js";
-import { answers, describeEnd, isMember, seconds, type Context, type JudgedStore } from "./judge.js";
+import { answers, describeEnd, isMember, seconds, START_GRACE_MS, type Context, type JudgedStore } from "./judge.js";
 import type { PdRecord, ProcessState } from "./observed.js";
 
 const BACKOFF_FIRST_MS = 1_000;
@@ -11,6 +11,7 @@ export function planProcesses(context: Context): PlanPart {
   return joinParts(
     startPd(context),
     ...context.stores.map((store) => keepRunning(store, context)),
+    restartSilent(context),
     rollOutSettings(context),
   );
 }
@@ -60,7 +61,7 @@ function pdLoss(pd: PdRecord): string | undefined {
   return "the placement driver's data are lost and it has no second member: restore its directory; the stores go on serving the regions they have";
 }
 
-function keepRunning(store: JudgedStore, { now, desired }: Context): PlanPart {
+function keepRunning(store: JudgedStore, { now }: Context): PlanPart {
   const { record, verdict } = store;
   const { name, process } = record;
   if (process.kind === "stopping") return NOTHING;
@@ -76,15 +77,7 @@ function keepRunning(store: JudgedStore, { now, desired }: Context): PlanPart {
         undo: "none needed",
       });
     }
-    const isHung = verdict.kind === "silent" && now - process.sinceMs >= desired.deadAfterMs;
-    if (!isHung) return NOTHING;
-    return act({
-      kind: "restartProcess",
-      name,
-      reason: verdict.why,
-      proof: `this run is ${seconds(now - process.sinceMs)} old, limit ${seconds(desired.deadAfterMs)}`,
-      undo: "none needed: it keeps its identity and data",
-    });
+    return NOTHING;
   }
   if (verdict.kind === "removed" || (verdict.kind === "dead" && verdict.isDiskLost)) return NOTHING;
   const waitMs = backoffLeft(process, now);
@@ -96,6 +89,34 @@ function keepRunning(store: JudgedStore, { now, desired }: Context): PlanPart {
     reason: describeEnd(record, now),
     proof: record.initialised ? "its directory is there" : "it has never served",
     undo: "it is stopped with the cluster",
+  });
+}
+
+/**
+ * Restarts what runs and has not been heard of for long, or cannot be because its settings are outdated. One at a time, the longest run first:
+ * when many are silent it may be the way to PD that is broken, and then they serve all the same, but not if all of them stop.
+ */
+function restartSilent({ stores, now, desired }: Context): PlanPart {
+  const isOneOnItsWay = stores.some(({ record: { process }, verdict }) => {
+    if (process.kind === "running") return verdict.kind === "starting" && now - process.sinceMs < START_GRACE_MS;
+    return process.kind === "stopping" || (process.kind === "stopped" && verdict.kind === "down");
+  });
+  if (isOneOnItsWay) return NOTHING;
+  const hung = stores.flatMap(({ record: { name, process }, verdict }) => {
+    if (process.kind !== "running" || verdict.kind !== "silent") return [];
+    const ranMs = now - process.sinceMs;
+    if (ranMs < desired.deadAfterMs && process.outdated === undefined) return [];
+    return [{ name, ranMs, outdated: process.outdated, why: verdict.why }];
+  });
+  const next = hung.sort((a, b) => b.ranMs - a.ranMs)[0];
+  if (next === undefined) return NOTHING;
+  const { name, ranMs, outdated, why } = next;
+  return act({
+    kind: "restartProcess",
+    name,
+    reason: outdated === undefined ? why : `${why}; its settings are outdated: ${outdated}`,
+    proof: `this run is ${seconds(ranMs)} old, limit ${seconds(desired.deadAfterMs)}; of ${hung.length} such stores one at a time`,
+    undo: "none needed: it keeps its identity and data",
   });
 }
 

@@ -49,6 +49,12 @@ describe("plan of scaling", () => {
     ]);
   });
 
+  it("does not remove an empty store while PD has a doubt", () => {
+    const stores = [...pdFour.slice(0, 3), pdStore(3, { state: "draining", regionCount: 0, drainBlocked: "a hole" })];
+    const seen = { stores: [0, 1, 2, 3].map((i) => record(i)), nextOrdinal: 4, view: view({ stores }) };
+    assert.deepEqual(actionsOf(observed(seen)), []);
+  });
+
   it("leaves a user's drain alone, makes up for it, and removes the store once it is empty", () => {
     const drainedBy = (regionCount: number) =>
       observed({

@@ -77,10 +77,10 @@ function addStores({ observed, desired, view, stores }: Context, count: number, 
   };
 }
 
-/** Removes from PD what has drained. */
+/** Removes from PD what has drained, unless PD has a doubt that nothing is left there. */
 function finishDrains({ stores }: Context, view: PdView): PlanPart {
   const actions = stores.flatMap(({ record, pd, verdict }): Action[] => {
-    if (verdict.kind !== "draining" || pd === undefined || pd.regionCount > 0) return [];
+    if (verdict.kind !== "draining" || pd === undefined || pd.regionCount > 0 || pd.drainBlocked !== "") return [];
     const left = view.regions.filter(({ peers }) => peers.some(({ storeId }) => storeId === pd.storeId)).length;
     if (left > 0) return [];
     return [

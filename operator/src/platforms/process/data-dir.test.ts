@@ -62,8 +62,19 @@ describe("data directory", () => {
     assert.deepEqual(readState(layout), state);
     await writeState(layout, { ...state, format: 2 });
     assert.equal(refused(() => readState(layout)).code, "VERSION_UNSUPPORTED");
-    writeFileSync(layout.stateFile, "{");
-    assert.equal(refused(() => readState(layout)).code, "CORRUPTION");
+    const { stores: _, ...incomplete } = state;
+    for (const text of ["{", "", "null", "[]", "{}", '"x"', '{"format":1}', JSON.stringify(incomplete)]) {
+      writeFileSync(layout.stateFile, text);
+      assert.equal(refused(() => readState(layout)).code, "CORRUPTION", text);
+    }
+  });
+
+  it("is not begun anew where the state is lost and stores are left", async () => {
+    const file = join(folder, "cluster.yaml");
+    writeFileSync(file, CLUSTER);
+    mkdirSync(join(layout.root, "stores", "demo-store-3"), { recursive: true });
+    await assert.rejects(startLocalCluster({ dataDir: layout.root, source: { file } }), /state\.json is missing/);
+    assert.equal(lockHolder(layout), undefined);
   });
 
   it("is not made for a wrong cluster file", async () => {

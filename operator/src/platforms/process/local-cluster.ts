@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { InvariantError, RheaError, silentLogger, type Clock, type Logger } from "@rhea/common";
 import { nodeClock } from "@rhea/common/env-node";
 import { resolveCluster, type DesiredCluster, type RheaCluster } from "../../api/index.js";
@@ -62,6 +64,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
   const lock = lockDataDir(layout);
   try {
     const before = readState(layout);
+    if (before === undefined) refuseLostState(layout);
     const state =
       before === undefined
         ? newState(nameOf(first), first)
@@ -77,6 +80,17 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     lock.release();
     throw error;
   }
+}
+
+/** Without its memory the operator would give names out again and leave stores that it no longer knows of behind. */
+function refuseLostState({ root, stateFile }: Layout): void {
+  const left = ["pd", "stores"].filter((name) => existsSync(join(root, name)));
+  if (left.length === 0) return;
+  throw new RheaError(
+    "CORRUPTION",
+    `${stateFile} is missing, but ${root} has ${left.join(" and ")} of a cluster: restore that file, or delete ${root} to start over`,
+    { details: { file: stateFile } },
+  );
 }
 
 function firstReading(reader: SourceReader, layout: Layout): RheaCluster {

@@ -46,8 +46,12 @@ export function lockDataDir(layout: Layout): DataDirLock {
 
 /** The process that holds the directory now, if one does. */
 export function lockHolder(layout: Layout): ProcessIdentity | undefined {
+  return readHolder(layout.lockFile);
+}
+
+function readHolder(path: string): ProcessIdentity | undefined {
   try {
-    const holder = JSON.parse(readFileSync(layout.lockFile, "utf8")) as ProcessIdentity;
+    const holder = JSON.parse(readFileSync(path, "utf8")) as ProcessIdentity;
     return isRunning(holder) ? holder : undefined;
   } catch {
     return undefined; // no lock, or it went away while we looked
@@ -65,7 +69,10 @@ function tryLink(from: string, to: string): boolean {
   }
 }
 
-/** Renaming first: of two processes that find the same stale lock only one gets it out of the way. */
+/**
+ * Renaming first: of two processes that find the same stale lock only one gets it out of the way. What was renamed is looked at again: where
+ * the other one has replaced the stale lock by its own meanwhile, it is put back.
+ */
 function removeStale(path: string): void {
   const aside = `${path}.stale.${process.pid}`;
   try {
@@ -73,5 +80,6 @@ function removeStale(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
+  if (readHolder(aside) !== undefined) tryLink(aside, path);
   rmSync(aside, { force: true });
 }

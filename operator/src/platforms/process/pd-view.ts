@@ -5,13 +5,16 @@ import type { PdOperation, PdRegion, PdStore, PdView } from "../../plan/index.js
 /** How many finished operations are asked for: enough to see the failures of the last seconds. */
 const OPERATIONS = 200;
 
+/** Regions asked for at once: PD gives no more. */
+const REGION_PAGE = 10_000;
+
 /** Reads all that the plan wants to know from PD. `ageMs` is 0: the caller adds what passes. */
 export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdView> {
   const options = { timeoutMs };
   const info = await admin.clusterInfo(options);
   const [stores, regions, operations] = await Promise.all([
     admin.stores({ ...options, includeTombstones: true }),
-    info.bootstrapped ? admin.regions({ ...options, withHealth: true }) : { routes: [], health: [] }, // there is none to wait for
+    info.bootstrapped ? readRegions(admin, timeoutMs) : { routes: [], health: [] }, // there is none to wait for
     admin.operations({ ...options, includeFinished: true, limit: OPERATIONS }),
   ]);
   const health = new Map(regions.health.map((entry) => [entry.regionId, entry]));
@@ -29,6 +32,22 @@ export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdVie
     regions: regions.routes.map((route) => toRegion(route, health)),
     operations: operations.map(toOperation),
   };
+}
+
+async function readRegions(
+  admin: Admin,
+  timeoutMs: number,
+): Promise<{ readonly routes: RegionRoute[]; readonly health: RegionHealth[] }> {
+  const routes: RegionRoute[] = [];
+  const health: RegionHealth[] = [];
+  let startKey: Uint8Array | undefined;
+  for (;;) {
+    const page = await admin.regions({ timeoutMs, withHealth: true, startKey, limit: REGION_PAGE });
+    routes.push(...page.routes);
+    health.push(...page.health);
+    startKey = page.routes.at(-1)?.region?.endKey;
+    if (page.routes.length < REGION_PAGE || startKey === undefined || startKey.length === 0) return { routes, health };
+  }
 }
 
 function toStore(info: StoreInfo): PdStore {

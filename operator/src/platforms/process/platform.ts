@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Admin } from "@rhea/client";
@@ -313,7 +313,12 @@ function describeExit(ended: Extract<ProcessState, { kind: "exited" }>): string 
 
 /** An empty directory counts as missing: there is nothing left in it to go on from. */
 function directoryState(path: string): "present" | "missing" {
-  return existsSync(path) && readdirSync(path).length > 0 ? "present" : "missing";
+  try {
+    return readdirSync(path).length > 0 ? "present" : "missing";
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "present"; // what cannot be read is not thereby lost
+  }
 }
 
 /** A process that has served is never started on an empty directory: it could vote twice. */

@@ -71,22 +71,53 @@ export function readState(layout: Layout): OperatorState | undefined {
     throw error;
   }
   const state = parse(text, layout.stateFile);
-  if (state.format === FORMAT) return state;
+  if (state.format === FORMAT) {
+    if (isComplete(state)) return state;
+    throw corrupt(layout.stateFile, "is not a cluster's state");
+  }
   throw new RheaError(
     "VERSION_UNSUPPORTED",
     `${layout.stateFile} has format ${state.format}, this version reads ${FORMAT}: use the version that wrote it`,
   );
 }
 
-function parse(text: string, file: string): OperatorState {
+function parse(text: string, file: string): Partial<OperatorState> & { readonly format: number } {
+  let value: unknown;
   try {
-    return JSON.parse(text) as OperatorState;
+    value = JSON.parse(text);
   } catch (cause) {
-    throw new RheaError("CORRUPTION", `${file} is not JSON: restore it, or start over with npm start -- --reset`, {
-      details: { file },
-      cause,
-    });
+    throw corrupt(file, "is not JSON", cause);
   }
+  if (typeof value === "object" && value !== null && "format" in value && typeof value.format === "number") {
+    return value as Partial<OperatorState> & { readonly format: number };
+  }
+  throw corrupt(file, "has no format number");
+}
+
+/** Whether everything is there that decides about names, processes and directories: a guess in its place could start a store on nothing. */
+function isComplete(state: Partial<OperatorState>): state is OperatorState {
+  const { name, clusterId, generation, accepted, nextOrdinal, pd, stores } = state;
+  return (
+    [name, pd?.name].every((text) => typeof text === "string" && text !== "") &&
+    [clusterId, generation, nextOrdinal].every(Number.isSafeInteger) &&
+    typeof accepted === "object" &&
+    (accepted as unknown) !== null &&
+    Array.isArray(stores) &&
+    stores.every((entry: Partial<StoreEntry> | null) => isEntry(entry))
+  );
+}
+
+function isEntry(entry: Partial<StoreEntry> | null): boolean {
+  return (
+    typeof entry?.name === "string" && Number.isSafeInteger(entry.ordinal) && typeof entry.initialised === "boolean"
+  );
+}
+
+function corrupt(file: string, what: string, cause?: unknown): RheaError {
+  return new RheaError("CORRUPTION", `${file} ${what}: restore it, or start over with npm start -- --reset`, {
+    details: { file },
+    cause,
+  });
 }
 
 /** Writes the state durably. */

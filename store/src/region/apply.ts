@@ -6,7 +6,7 @@ import { encodeApplied, encodeResult } from "../format/command-result.js";
 import { decodeEntry } from "../format/entry.js";
 import { DATA, namespaceRange } from "../format/keys.js";
 import { decodeEnvelope, encodeEnvelope } from "../format/value-envelope.js";
-import { APPLIED, decide, requireDecidable, type View } from "./decide.js";
+import { APPLIED, decide, requireDecidable, viewedKeys, type View } from "./decide.js";
 import { epochError } from "./epoch-errors.js";
 import { standsAlone } from "./proposals.js";
 import type { Region } from "./region.js";
@@ -69,10 +69,9 @@ function applyEntry(region: Region, entry: CommittedEntry): Promise<void> | unde
       pending?.sink.error(pending.id, epochError(region, epoch, [toLatin1(command.key)]));
     }
   } else {
-    // All or nothing: a newer version that replays an entry which this one could not must not find half of it done.
-    for (const { command } of applications) requireDecidable(command);
+    const values = readAhead(region, applications);
     for (const application of applications) {
-      applyUserCommand(region, application);
+      applyUserCommand(region, application, values);
       if (proposed !== undefined) proposed.answered++;
     }
   }
@@ -105,15 +104,35 @@ function readEntry(
   };
 }
 
-function applyUserCommand(region: Region, { command, pending }: Application): void {
+/** Values as they were before the entry, by engine key; only of keys that the entry has not written yet. */
+type ReadAhead = Map<string, Buffer | undefined>;
+
+/**
+ * Makes sure that every command of an entry can be applied before the first one is: whoever replays an entry that failed here (with a newer
+ * version, or a disk that reads well again) must not find half of it done. Throws VERSION_UNSUPPORTED, CORRUPTION.
+ */
+function readAhead(region: Region, applications: readonly Application[]): ReadAhead {
+  const values: ReadAhead = new Map();
+  for (const { command } of applications) {
+    requireDecidable(command);
+    if (applications.length === 1) break;
+    for (const key of viewedKeys(command)) if (!values.has(key)) values.set(key, readApplied(region, key));
+  }
+  return values;
+}
+
+function readApplied(region: Region, key: string): Buffer | undefined {
+  const envelope = region.context.overlay.get(key);
+  return envelope === undefined ? undefined : decodeEnvelope(key, envelope);
+}
+
+function applyUserCommand(region: Region, { command, pending }: Application, values: ReadAhead): void {
   if (answeredFromSession(region, command, pending)) return;
-  const view: View = (key) => {
-    const envelope = region.context.overlay.get(key);
-    return envelope === undefined ? undefined : decodeEnvelope(key, envelope);
-  };
+  const view: View = (key) => (values.has(key) ? values.get(key) : readApplied(region, key));
   const { result, changes } = decide(view, command);
   if (changes.length > 0) region.revision++;
   for (const { key, value } of changes) {
+    values.delete(key);
     if (value === undefined) {
       region.context.overlay.put(key, undefined);
       region.load.delete(key.length);

@@ -22,6 +22,7 @@ export interface Decision {
 }
 
 const NO_CHANGES: readonly Change[] = [];
+const NO_KEYS: readonly string[] = [];
 /** The result of a command that has nothing more to say; told by identity, so that its encoding can take the short way. */
 export const APPLIED: CommandResultInit = { applied: true };
 const NOT_APPLIED: Decision = { result: { applied: false }, changes: NO_CHANGES };
@@ -91,6 +92,22 @@ const DECIDED_KINDS: ReadonlySet<CommandKind> = new Set([
 /** Throws VERSION_UNSUPPORTED for a kind that {@link decide} does not know. */
 export function requireDecidable(command: Command): void {
   if (!DECIDED_KINDS.has(command.kind)) throw unknownKind(command);
+}
+
+/** The engine keys whose values {@link decide} looks at. */
+export function viewedKeys(command: Command): readonly string[] {
+  switch (command.kind) {
+    case CommandKind.CMD_PUT_IF_ABSENT:
+    case CommandKind.CMD_GET_AND_PUT:
+    case CommandKind.CMD_COMPARE_AND_PUT:
+      return [DATA + toLatin1(command.key)];
+    case CommandKind.CMD_COMPARE_AND_PUT_ALL:
+      return command.entries.map((entry) => DATA + toLatin1(entry.key));
+    case CommandKind.CMD_GET_SEQUENCE:
+      return [SEQUENCES + toLatin1(command.key)];
+    default:
+      return NO_KEYS;
+  }
 }
 
 function unknownKind({ kind }: Command): RheaError {

@@ -104,8 +104,11 @@ function statistics({ cluster }: HandlerPorts): HeartbeatHandler {
     name: "statistics",
     isRequired: true,
     handle(report) {
-      if (report.region !== undefined)
-        cluster.regions.report(report.region.regionId, reportFields(report.stats, report));
+      const { region, stats } = report;
+      if (region === undefined) return undefined;
+      // An old leader's last word may bring a newer epoch than its successor's first: the epoch is taken, the leadership is not.
+      if (stats.term < region.term) return `term ${stats.term} is older than ${region.term}`;
+      cluster.regions.report(region.regionId, reportFields(stats, report));
       return undefined;
     },
   };
@@ -139,7 +142,7 @@ function caughtUp(stats: RegionStats): readonly number[] {
 }
 
 /**
- * Proves to stores that peers which they hold have left the region. The claim came before this report, and a leader reports a change of
+ * Proves to stores that peers which they hold have left the region. The claim came well before this report, and a leader reports a change of
  * members at once, so a peer that was created by a running change is in the report.
  */
 function heldPeers({ takeClaims, sendDestroy, operations }: HandlerPorts): HeartbeatHandler {

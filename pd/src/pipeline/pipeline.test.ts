@@ -54,6 +54,14 @@ describe("HeartbeatPipeline", () => {
     assert.equal(cluster.regions.get(7)?.leaderStoreId, 1);
   });
 
+  it("takes a newer epoch from an old leader, but not its leadership", () => {
+    const { report, cluster } = setUp();
+    report(base, 2, 8);
+    assert.match(report({ ...base, confVer: 6 }, 1, 7)!, /term 7 is older than 8/);
+    const { confVer, leaderStoreId, term } = cluster.regions.get(7)!;
+    assert.deepEqual([confVer, leaderStoreId, term], [6, 2, 8]);
+  });
+
   it("proves to a store that its peer has left the region", () => {
     const { report, destroyed } = setUp();
     report(base, 1);

@@ -307,7 +307,7 @@ export class Coordinator {
       sendStep: (storeId, step) => this.sessions.sendStep(storeId, step),
       sendDestroy: (storeId, region, peerId) =>
         this.sessions.sendDestroy(storeId, { region: regionToProto(region), peerId }),
-      takeClaims: (region) => this.#claims.take(region.regionId),
+      takeClaims: (region) => this.#claims.take(region.regionId, this.nowMs()),
     });
     for (const handler of handlers) this.pipeline.registerHandler(handler);
     for (const { handler, before } of this.#options.extraHandlers) this.pipeline.registerHandler(handler, before);
@@ -342,7 +342,7 @@ export class Coordinator {
     for (const { regionId, peerId, confVer } of heldPeers) {
       const region = this.cluster.regions.get(regionId);
       if (region !== undefined && confVer < region.confVer && peerById(region, peerId) === undefined) {
-        this.#claims.add(regionId, storeId, peerId);
+        this.#claims.add(regionId, storeId, peerId, this.nowMs());
       }
     }
   }

@@ -466,11 +466,11 @@ export class Group implements RaftNode, ApplyTarget {
   #tickReads(raw: RawNode): void {
     const { electionTicks } = this.#host.limits;
     this.#reads.tick(2 * electionTicks, () => noLeader(this.groupId, "read"));
-    if (this.#host.tick % Math.ceil(electionTicks / 2) === 0) this.#repeatReads(raw);
+    if (this.#host.tick % Math.ceil(electionTicks / 2) === 0) this.#repeatReads(raw, false);
   }
 
-  #repeatReads(raw: RawNode): void {
-    if (this.#reads.repeat(raw)) this.#host.markDirty(this);
+  #repeatReads(raw: RawNode, isNewLeader: boolean): void {
+    if (this.#reads.repeat(raw, isNewLeader)) this.#host.markDirty(this);
   }
 
   #tellNotices(): void {
@@ -517,7 +517,7 @@ export class Group implements RaftNode, ApplyTarget {
       this.#notices.push(() => stateMachine.onLeaderChange?.(lead, term));
       this.#requests.onLeader(lead);
       this.#leaderTruncatedIndex = 0;
-      this.#repeatReads(raw);
+      this.#repeatReads(raw, true);
     }
   }
 

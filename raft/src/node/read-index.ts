@@ -58,11 +58,14 @@ export class ReadRounds {
     return true;
   }
 
-  /** Asks another leader again, as question or answer may be lost. The newest round's answer vouches for all before it. */
-  repeat(raw: RawNode): boolean {
+  /**
+   * Asks another leader again, as question or answer may be lost; this peer itself only when it has just begun to lead. The newest round's
+   * answer vouches for all before it.
+   */
+  repeat(raw: RawNode, isNewLeader: boolean): boolean {
     const newest = this.#asked.at(-1);
     const { lead, id } = raw.basicStatus();
-    if (newest === undefined || lead === 0 || lead === id) return false;
+    if (newest === undefined || lead === 0 || (lead === id && !isNewLeader)) return false;
     raw.readIndex(this.#context(newest.number));
     return true;
   }

@@ -84,6 +84,19 @@ describe("raft host: linearizable reads", () => {
     ok(read.done);
   });
 
+  it("answers what it asked a leader that is gone when it leads itself", async () => {
+    await world.write("one");
+    const old = world.leader() as TestStore;
+    world.net.isolate(old.name, world.names);
+    const asked = others(old).map((store) => ({ store, read: follow(store.node().readIndex()) }));
+    await world.time.run(10);
+    old.kill();
+    const next = await world.elected(7, old);
+    const { read } = asked.find(({ store }) => store === next) ?? { read: undefined };
+    await world.time.until("read", () => read?.done === true || read?.error !== undefined);
+    equal(read?.error, undefined);
+  });
+
   it("knows where a peer is also when another one passes its question on", async () => {
     await world.write("one");
     const old = world.leader() as TestStore;

@@ -104,6 +104,11 @@ export class OperationTable {
     return retry !== undefined && nowMs < retry.atMs;
   }
 
+  /** How often in a row this kind failed on the region; 0 once it succeeded. */
+  failures(regionId: number, kind: OperationKind): number {
+    return this.#retries.get(`${regionId}/${kind}`)?.failures ?? 0;
+  }
+
   /** What the running operations will change on a store. */
   influence(storeId: number): Influence {
     this.#influence ??= this.#countInfluence();

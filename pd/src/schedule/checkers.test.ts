@@ -7,6 +7,7 @@ import {
   sampleCluster,
   sampleContext,
   sampleDescriptor,
+  sampleTable,
 } from "../testing/samples.js";
 import type { Cluster } from "../cluster/index.js";
 import { checkRegion } from "./schedule.js";
@@ -49,6 +50,24 @@ describe("checkers", () => {
     );
     assert.equal(target(proposal), 4);
     assert.match(proposal.reason, /2 of 3 voters.*store 4 \(0 regions, 0\.0 MiB.*best of 2/);
+  });
+
+  it("give up a learner that does not become a voter again and again", () => {
+    const cluster = sampleCluster(4);
+    addSampleRegion(cluster, sampleDescriptor(7, [1, 2], [3]), { caughtUpPeerIds: [701, 702], pendingPeerIds: [703] });
+    const table = sampleTable(cluster);
+    let nowMs = NOW;
+    const next = () => {
+      for (const storeId of [1, 2, 3, 4]) cluster.stores.heard(storeId, null, nowMs);
+      const proposal = checkRegion(cluster.regions.get(7)!, sampleContext(cluster, table, nowMs))!;
+      table.add(proposal, nowMs);
+      cluster.regions.report(7, { ...cluster.regions.get(7)!, reportedAtMs: nowMs });
+      nowMs += 600_001;
+      table.tick(nowMs);
+      nowMs += 20_000; // what has failed waits a while
+      return proposal.steps.map(({ kind }) => kind).join(" ");
+    };
+    assert.deepEqual([next(), next(), next()], ["addLearner promote", "addLearner promote", "removePeer"]);
   });
 
   it("count configured peers in the make-up, down ones included", () => {

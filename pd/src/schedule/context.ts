@@ -13,6 +13,8 @@ export interface ScheduleContext {
   isBusy(regionId: number): boolean;
   /** Whether this kind failed on the region so recently that it should wait. */
   isHeldBack(regionId: number, kind: OperationKind): boolean;
+  /** How often in a row this kind failed on the region. */
+  failures(regionId: number, kind: OperationKind): number;
 }
 
 /** Looks at one region and proposes at most one operation. */

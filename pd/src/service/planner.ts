@@ -50,6 +50,7 @@ export class Planner {
       influence: (storeId) => operations.influence(storeId),
       isBusy: (regionId) => operations.of(regionId) !== undefined,
       isHeldBack: (regionId, kind) => operations.isHeldBack(regionId, kind, nowMs),
+      failures: (regionId, kind) => operations.failures(regionId, kind),
     };
   }
 

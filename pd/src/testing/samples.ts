@@ -80,5 +80,6 @@ export function sampleContext(cluster: Cluster, operations = sampleTable(cluster
     influence: (storeId) => operations.influence(storeId),
     isBusy: (regionId) => operations.of(regionId) !== undefined,
     isHeldBack: (regionId, kind) => operations.isHeldBack(regionId, kind, nowMs),
+    failures: (regionId, kind) => operations.failures(regionId, kind),
   };
 }

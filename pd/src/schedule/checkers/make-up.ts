@@ -2,8 +2,11 @@
 import { describeRegion, votersOf } from "../../cluster/index.js";
 import { PRIORITY } from "../../operations/index.js";
 import type { Checker } from "../context.js";
-import { addVoterSteps, usableLearner } from "../move-steps.js";
+import { addVoterSteps, removePeerStep, usableLearner } from "../move-steps.js";
 import { chooseStore } from "../placement.js";
+
+/** A learner that could not be made a voter this often gives its place to another: waiting for it longer would leave the voter missing for ever. */
+const HOPELESS_FAILURES = 2;
 
 export const makeUpChecker: Checker = {
   name: "make-up",
@@ -14,6 +17,11 @@ export const makeUpChecker: Checker = {
     const head = { regionId: region.regionId, kind: "make-up", origin: "checker", priority: PRIORITY.urgent } as const;
     const missing = `${describeRegion(region)} has ${voters} of ${wanted} voters`;
     const learner = usableLearner(region, context);
+    const failures = learner === undefined ? 0 : context.failures(region.regionId, "make-up");
+    if (learner !== undefined && failures >= HOPELESS_FAILURES) {
+      const reason = `${missing}: learner ${learner.peerId} on store ${learner.storeId} goes, it did not become one ${failures} times`;
+      return { ...head, steps: [removePeerStep(learner)], reason };
+    }
     if (learner !== undefined) {
       const reason = `${missing}: learner ${learner.peerId} on store ${learner.storeId} becomes one`;
       return { ...head, steps: addVoterSteps(learner.storeId, learner.peerId), reason };

@@ -89,6 +89,7 @@ export class StoreEngineCore implements StoreEngine {
       await this.createRegion(initial);
     }
     this.#clears.run();
+    await this.#checkSpace().catch(this.#warnUnmeasured); // before the first write: a second is long for a disk that is all but full
     this.#meterLater();
   }
 
@@ -420,13 +421,15 @@ export class StoreEngineCore implements StoreEngine {
     return handle;
   }
 
+  readonly #warnUnmeasured = (error: unknown): void => {
+    this.#parts.options.env.logger.log("warn", "could not measure the store", { error: String(error) });
+  };
+
   #meterLater(): void {
     const { env } = this.#parts.options;
     env.scheduler.setTimer(METER_INTERVAL_MS, () => {
       if (this.#isClosing) return;
-      Promise.all([this.#meter.run(this.#regions.values()), this.#checkSpace()]).catch((error: unknown) => {
-        env.logger.log("warn", "could not measure the store", { error: String(error) });
-      });
+      Promise.all([this.#meter.run(this.#regions.values()), this.#checkSpace()]).catch(this.#warnUnmeasured);
       this.#meterLater();
     });
   }

@@ -10,17 +10,23 @@ import { workspaces } from "./setup/workspaces.mjs";
 import { SetupError } from "./setup/setup-error.mjs";
 
 const AT_ONCE = 2;
-/** The simulator spreads its seeds over all cores itself, so it runs alone. */
-const ALONE = ["sim"];
+/** The simulator spreads its seeds over all cores itself, and whole clusters want their time: these run alone. */
+const ALONE = ["sim", "e2e"];
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
+/** Folders beside the packages that have tests, and where. e2e runs what has been built. */
+const OTHERS = new Map([
+  ["scripts", "scripts/**/*.test.mjs"],
+  ["e2e", "e2e/*.test.ts"],
+]);
+
 /** @param {string} folder */
-const specOf = (folder) => (folder === "scripts" ? "scripts/**/*.test.mjs" : `${folder}/src/**/*.test.ts`);
+const specOf = (folder) => OTHERS.get(folder) ?? `${folder}/src/**/*.test.ts`;
 
 /** @param {string} folder */
 const hasTests = (folder) =>
-  readdirSync(join(ROOT, folder === "scripts" ? folder : join(folder, "src")), { recursive: true }).some((name) =>
+  readdirSync(join(ROOT, OTHERS.has(folder) ? folder : join(folder, "src")), { recursive: true }).some((name) =>
     /\.test\.(?:ts|mjs)$/.test(String(name)),
   );
 
@@ -83,7 +89,7 @@ if (await makeReady(false)) {
     totals.passed += checks.passed;
     totals.failed += checks.failed;
   }
-  const folders = (chosen.length > 0 ? chosen : [...workspaces(ROOT), "scripts"]).filter(hasTests);
+  const folders = (chosen.length > 0 ? chosen : [...workspaces(ROOT), ...OTHERS.keys()]).filter(hasTests);
   await runAtMost(
     AT_ONCE,
     folders.filter((folder) => !ALONE.includes(folder)),

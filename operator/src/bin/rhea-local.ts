@@ -1,5 +1,4 @@
 /** rhea-local, what `npm start` runs: a cluster of local processes under the operator. See operator/README.md. */
-import { createInterface } from "node:readline/promises";
 import { relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RheaError } from "@rhea/common";
@@ -15,6 +14,7 @@ import {
   type LocalCluster,
   type LocalStatus,
 } from "../platforms/process/index.js";
+import { agrees } from "./question.js";
 import { createScreen } from "./screen.js";
 
 const PROJECT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -126,7 +126,7 @@ async function stop({ dataDir }: Options): Promise<void> {
 }
 
 async function reset({ dataDir, yes }: Options): Promise<void> {
-  if (yes !== true && !(await agrees(`Stop the cluster and delete all data in ${dataDir}? [y/N] `))) {
+  if (yes !== true && !(await agreesToDelete(dataDir))) {
     process.stdout.write("nothing was deleted\n");
     return;
   }
@@ -134,13 +134,8 @@ async function reset({ dataDir, yes }: Options): Promise<void> {
   process.stdout.write(existed ? `deleted ${dataDir}\n` : `there is no ${dataDir}\n`);
 }
 
-async function agrees(question: string): Promise<boolean> {
+function agreesToDelete(dataDir: string): Promise<boolean> {
   if (!process.stdin.isTTY)
     throw new RheaError("INVALID_ARGUMENT", "--reset asks on a terminal; without one give --yes");
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(question)).trim());
-  } finally {
-    terminal.close();
-  }
+  return agrees(`Stop the cluster and delete all data in ${dataDir}? [y/N] `, process.stdin, process.stdout);
 }

@@ -35,7 +35,7 @@ export function renderHints(status: LocalStatus, file: string, dataDir: string |
     "",
     "three things to try:",
     `  npx --no rheactl${where} put a 1 && npx --no rheactl${where} get a`,
-    `  set stores.replicas to 5 in ${file}, save, and watch the new stores fill; then 3 again`,
+    `  set stores.replicas to 5 in ${file} and save; later 3 again`,
     `  kill -9 ${victim?.pid ?? "PID"}   (${victim?.name ?? "a store"}: writes go on, and it is started again)`,
   ];
 }

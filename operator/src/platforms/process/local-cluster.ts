@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { InvariantError, RheaError, silentLogger, type Clock, type Logger } from "@rhea/common";
 import { nodeClock } from "@rhea/common/env-node";
 import { resolveCluster, type DesiredCluster, type RheaCluster } from "../../api/index.js";
@@ -60,6 +60,7 @@ export interface LocalCluster {
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const layout = layoutOf(options.dataDir);
   const reader = createSourceReader(options.source);
+  requireDirectory(layout);
   const first = firstReading(reader, layout); // before the lock: a wrong file leaves no trace
   const lock = lockDataDir(layout);
   try {
@@ -91,6 +92,21 @@ function refuseLostState({ root, stateFile }: Layout): void {
     `${stateFile} is missing, but ${root} has ${left.join(" and ")} of a cluster: restore that file, or delete ${root} to start over`,
     { details: { file: stateFile } },
   );
+}
+
+/** Refuses what can never hold a cluster; makes nothing. */
+function requireDirectory({ root }: Layout): void {
+  const refuse = (why: string): never => {
+    throw new RheaError("INVALID_ARGUMENT", `${root} cannot be a data directory: ${why}`);
+  };
+  let nearest = root;
+  while (!existsSync(nearest)) nearest = dirname(nearest);
+  if (!statSync(nearest).isDirectory()) refuse(`${nearest} is a file`);
+  try {
+    accessSync(nearest, constants.W_OK);
+  } catch (error) {
+    refuse(RheaError.from(error).message);
+  }
 }
 
 function firstReading(reader: SourceReader, layout: Layout): RheaCluster {

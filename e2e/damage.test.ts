@@ -128,7 +128,8 @@ describe("a store on a small disk", function () {
       execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m", "none", join(folder, "disk")], { stdio: "ignore" });
       isMounted = true;
     } catch {
-      this.skip(); // only root can make a small disk
+      console.log("      skipped: only root can mount a small disk");
+      this.skip();
     }
   });
   afterEach(async () => {

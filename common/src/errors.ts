@@ -101,6 +101,31 @@ export const ERROR_CODES = {
   },
   CANCELLED: { grpc: 1, exit: 130, retryable: false, when: "the caller gave up" },
   SHUTTING_DOWN: { grpc: 14, exit: 4, retryable: true, when: "the process or component is closing" },
+  KUBE_NOT_FOUND: { grpc: 5, exit: 1, retryable: false, when: "a Kubernetes object does not exist" },
+  KUBE_CONFLICT: {
+    grpc: 10,
+    exit: 4,
+    retryable: true,
+    when: "a Kubernetes object changed since it was read, or another manager owns the field",
+  },
+  KUBE_FORBIDDEN: {
+    grpc: 7,
+    exit: 1,
+    retryable: false,
+    when: "the Kubernetes API server refused the credentials, or they lack a permission",
+  },
+  KUBE_INVALID: {
+    grpc: 3,
+    exit: 2,
+    retryable: false,
+    when: "the Kubernetes API server refused an object or a request, for example a change of an immutable field",
+  },
+  KUBE_API: {
+    grpc: 14,
+    exit: 4,
+    retryable: true,
+    when: "the Kubernetes API server failed, or its answer makes no sense",
+  },
   INTERNAL: { grpc: 13, exit: 70, retryable: false, when: "a bug: an invariant does not hold" },
 } as const satisfies Record<string, ErrorCodeRow>;
 
@@ -133,6 +158,8 @@ export interface ErrorDetails {
   /** Position in a configuration file, 1-based. */
   readonly line?: number;
   readonly column?: number;
+  /** The answer of the Kubernetes API server, for the KUBE codes: HTTP status, `reason` and `message` of its Status object. */
+  readonly kube?: { readonly httpStatus: number; readonly reason: string; readonly message: string };
 }
 
 /** The error of every failure Rhea foresees. */

@@ -1,4 +1,5 @@
 /** The frame of every process of Rhea: signals, exit codes, last words. */
+import { createRequire } from "node:module";
 import { errorToJson } from "../error-json.js";
 import { ERROR_CODES, RheaError } from "../errors.js";
 
@@ -18,8 +19,16 @@ function lastWords(name: string, error: RheaError): void {
   else if (error.code === "INTERNAL") process.stderr.write(`${error.stack ?? ""}\n`);
 }
 
-/** Runs a process's main and exits with 0, or with the exit code of the error it throws (the error table). */
+/**
+ * Runs a process's main and exits with 0, or with the exit code of the error it throws (the error table). With the argument `--version` it
+ * prints the version instead.
+ */
 export function runMain(name: string, main: (context: MainContext) => Promise<void>): void {
+  if (process.argv.includes("--version")) {
+    const { version } = createRequire(import.meta.url)("../../package.json") as { version: string }; // all packages have the same
+    process.stdout.write(`${version}\n`);
+    return;
+  }
   const fail = (error: RheaError): never => {
     lastWords(name, error);
     process.exit(ERROR_CODES[error.code].exit);

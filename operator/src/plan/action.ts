@@ -2,7 +2,18 @@ import type { PdConfig } from "./observed.js";
 
 /** What an action does. Executors switch over it; every kind may be repeated without harm. */
 export type Step =
-  | { readonly kind: "startPd" }
+  /** Starts a PD member that exists, with its own directory. `isFirst`: no member has ever served, and it begins the cluster. */
+  | { readonly kind: "startPd"; readonly name: string; readonly isFirst: boolean }
+  /** Makes the record of a new PD member and starts it; unless it is the first it joins those that are there. */
+  | { readonly kind: "addPd"; readonly name: string; readonly ordinal: number; readonly isFirst: boolean }
+  /** Takes a member out of PD's group. */
+  | { readonly kind: "removePdMember"; readonly name: string }
+  /** Deletes the record and the directory of a PD member that is out of PD's group. */
+  | { readonly kind: "deletePd"; readonly name: string }
+  | { readonly kind: "transferPdLeader"; readonly toName: string }
+  /** Keeps leaders off a store for `ttlMs`; renewed while it is needed, so that nothing is left behind. */
+  | { readonly kind: "evictLeaders"; readonly name: string; readonly storeId: number; readonly ttlMs: number }
+  | { readonly kind: "releaseLeaders"; readonly name: string; readonly storeId: number }
   /** Makes the record of a new store and starts it. */
   | { readonly kind: "addStore"; readonly name: string; readonly ordinal: number }
   /** Starts the process of a store that exists, with its own directory and never with a new one. */
@@ -42,10 +53,10 @@ export type Action = Step & {
 export interface Blocked {
   /** A store, a region or the cluster, as users call it. */
   readonly object: string;
-  /** Why, with numbers. */
+  /** Why, with counted facts and the fix; no running times, so that it is the same while nothing changes. */
   readonly reason: string;
-  /** Milliseconds until it is tried again, where that is known. */
-  readonly retryInMs?: number;
+  /** When it is tried again, where that is known: on the clock of `now`, the same at every look until then. */
+  readonly nextTryMs?: number;
 }
 
 /** Actions and what is held back; parts of a plan are joined with {@link joinParts}. */
@@ -69,7 +80,19 @@ export function joinParts(...parts: readonly PlanPart[]): PlanPart {
 export function describeStep(step: Step): string {
   switch (step.kind) {
     case "startPd":
-      return "start pd";
+      return `start ${step.name}`;
+    case "addPd":
+      return `add ${step.name}`;
+    case "removePdMember":
+      return `take ${step.name} out of pd`;
+    case "deletePd":
+      return `delete the data of ${step.name}`;
+    case "transferPdLeader":
+      return `make ${step.toName} the leader of pd`;
+    case "evictLeaders":
+      return `move leaders off ${step.name}`;
+    case "releaseLeaders":
+      return `let ${step.name} lead again`;
     case "addStore":
       return `add ${step.name}`;
     case "startStore":

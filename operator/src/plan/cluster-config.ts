@@ -11,16 +11,18 @@ export function planClusterConfig({ view, desired }: Context): PlanPart {
     regionMaxBytes: desired.regionMaxBytes,
     regionMaxKeys: desired.regionMaxKeys,
     operationLimit: desired.operationLimit,
+    logLevel: desired.logLevel,
   };
   const keys = Object.keys(wanted) as (keyof PdConfig)[];
-  const changed = keys.filter((key) => wanted[key] !== view.config[key]);
+  const known = { ...view.config, logLevel: view.config.logLevel || "info" }; // untold, every process logs at info
+  const changed = keys.filter((key) => wanted[key] !== known[key]);
   if (changed.length === 0) return NOTHING;
   return {
     actions: [
       {
         kind: "setClusterConfig",
         config: wanted,
-        reason: changed.map((key) => `${key} is ${view.config[key]}, wanted ${wanted[key]}`).join("; "),
+        reason: changed.map((key) => `${key} is ${known[key]}, wanted ${wanted[key]}`).join("; "),
         proof: "PD applies it to new operations only",
         undo: "change the spec back",
       },

@@ -8,8 +8,12 @@ export type { Plan } from "./plan.js";
 export { describeStep } from "./action.js";
 export type { Action, Blocked, Step } from "./action.js";
 export type {
+  AutoscaleMemory,
+  Host,
+  MemberRecord,
   Observed,
   PdConfig,
+  PdMember,
   PdOperation,
   PdRecord,
   PdRegion,
@@ -19,4 +23,4 @@ export type {
   StoreRecord,
 } from "./observed.js";
 export { describeBlocked } from "./status.js";
-export type { PlannedStatus, TimelessCondition } from "./status.js";
+export type { PlannedPdMember, PlannedStatus, PlannedStore, TimelessCondition } from "./status.js";

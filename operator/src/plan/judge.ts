@@ -16,6 +16,8 @@ export type Verdict =
   | { readonly kind: "starting" }
   /** Runs; PD has lost it. */
   | { readonly kind: "silent"; readonly why: string }
+  /** Exists and cannot begin to run; waits for what `why` says. Never replaced by another. */
+  | { readonly kind: "pending"; readonly why: string }
   /** Does not run now and will be started. */
   | { readonly kind: "down"; readonly why: string }
   /** PD moves its regions away. Its process may or may not run. */
@@ -59,6 +61,7 @@ export function isMember({ verdict }: JudgedStore): boolean {
     case "live":
     case "starting":
     case "silent":
+    case "pending":
     case "down":
       return true;
     case "draining":
@@ -106,7 +109,8 @@ function judge(
     return { kind: "dead", isDiskLost: false, why };
   }
   if (pd?.state === "draining") return { kind: "draining", isRunning: process.kind === "running" };
-  if (process.kind !== "running") return { kind: "down", why: describeEnd(record, now) };
+  if (process.kind === "pending") return { kind: "pending", why: process.why };
+  if (process.kind !== "running") return { kind: "down", why: describeEnd(record) };
   if (pd === undefined || view === undefined) return { kind: "starting" };
   const heardThisRun = now - silentMs >= process.sinceMs;
   if (!heardThisRun) return now - process.sinceMs < START_GRACE_MS ? { kind: "starting" } : silent(silentMs);
@@ -128,8 +132,10 @@ function diskLossOf(record: StoreRecord, pd: PdStore | undefined): string | unde
 }
 
 /** Says in words how a process that does not run ended. */
-export function describeEnd({ process }: Pick<StoreRecord, "process">, now: number): string {
+export function describeEnd({ process }: Pick<StoreRecord, "process">): string {
   switch (process.kind) {
+    case "pending":
+      return process.why;
     case "stopped":
       return "it is stopped";
     case "stopping":
@@ -137,13 +143,8 @@ export function describeEnd({ process }: Pick<StoreRecord, "process">, now: numb
     case "running":
       return "it runs";
     case "exited": {
-      const how =
-        process.signal !== null
-          ? `ended by ${process.signal}`
-          : process.code !== null
-            ? `exited with code ${process.code}`
-            : "ended";
-      return `it ${how} ${seconds(now - process.atMs)} ago`;
+      if (process.signal !== null) return `it was ended by ${process.signal}`;
+      return process.code === null ? "it ended" : `it exited with code ${process.code}`;
     }
   }
 }

@@ -1,9 +1,17 @@
 /** What the plan looks at: the platform's own records joined with PD's view. Plain values; who reads them off is the platform. */
 
-/** The process of a store or of PD, as the platform sees it. Times are on the clock of `now`. */
+/** The process of a store or of a PD member, as the platform sees it. Times are on the clock of `now`. */
 export type ProcessState =
-  /** Not running, and nothing is wrong with that: never started, or stopped on purpose. */
+  /** Not running, and nothing is wrong with that: never started, or stopped on purpose. On Kubernetes: no pod. */
   | { readonly kind: "stopped" }
+  /** It exists and has not begun to run. `why` is one sentence that ends in what to do about it; it has no running times in it. */
+  | {
+      readonly kind: "pending";
+      readonly sinceMs: number;
+      readonly cause: "unschedulable" | "image" | "volume" | "config" | "starting";
+      readonly why: string;
+      readonly outdated?: string;
+    }
   | {
       readonly kind: "running";
       readonly sinceMs: number;
@@ -11,6 +19,8 @@ export type ProcessState =
       readonly outdated?: string;
       /** Since when it has been failing again and again; absent once a run has lasted. */
       readonly failingSinceMs?: number;
+      /** What its own readiness check says; absent where there is none. */
+      readonly isReady?: boolean;
     }
   /** Asked to stop, not gone yet. */
   | { readonly kind: "stopping"; readonly sinceMs: number }
@@ -24,28 +34,51 @@ export type ProcessState =
       readonly failures: number;
       /** Since when it has been failing. */
       readonly failingSinceMs: number;
+      /** As for a running process: what it would be started with differs from what is wanted. */
+      readonly outdated?: string;
+      /** The platform itself starts it again (a kubelet): the plan only replaces it where its settings are outdated. Default false. */
+      readonly restartsByItself?: boolean;
     };
 
-/** A store as the platform keeps it: a name that is never used again, a process, a directory. */
-export interface StoreRecord {
+/** A machine that processes run on. */
+export interface Host {
+  readonly name: string;
+  /** `gone`: it does not exist any more. */
+  readonly state: "ready" | "notReady" | "gone";
+  /** Closed for new processes; those on it are about to be moved away. */
+  readonly isCordoned: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** A store or a PD member as the platform keeps it: a name that is never used again, a process, a directory. */
+export interface MemberRecord {
   readonly name: string;
   readonly ordinal: number;
   /** Whether it has ever served: from then on an empty directory is a lost disk. */
   readonly initialised: boolean;
-  /** Whether the operator (and not a user) asked PD to drain it. */
-  readonly drainedByOperator: boolean;
   readonly process: ProcessState;
-  readonly directory: "present" | "missing";
+  /** Its disk. `terminating`: it is there until the process ends, and then never again. */
+  readonly directory: "present" | "missing" | "terminating";
+  /** Where it runs, or, without a running process, where its volume is tied to. Absent where neither is known, or where there is only one machine. */
+  readonly host?: Host;
+  /** What it runs: the full reference of the image. */
+  readonly image?: string;
+  /** The image's tag. */
+  readonly version?: string;
 }
 
-/** PD's process. */
-export interface PdRecord {
-  readonly name: string;
-  /** Whether it has ever answered. */
-  readonly initialised: boolean;
-  readonly process: ProcessState;
-  readonly directory: "present" | "missing";
+/** A store as the platform keeps it. */
+export interface StoreRecord extends MemberRecord {
+  /** Whether the operator (and not somebody else through PD) asked PD to drain it. */
+  readonly drainedByOperator: boolean;
+  /** The user wants it emptied and replaced by another one. */
+  readonly wantsDrain: boolean;
+  /** The user wants it to be the first to go at a scale-in. */
+  readonly removeFirst: boolean;
 }
+
+/** A PD member as the platform keeps it. */
+export type PdRecord = MemberRecord;
 
 /** A store as PD knows it. */
 export interface PdStore {
@@ -63,6 +96,21 @@ export interface PdStore {
   readonly drainBlocked: string;
   readonly diskLost: boolean;
   readonly usedBytes: number;
+  /** What is left of the lease by which leaders are kept off it; 0 if there is none. */
+  readonly evictLeadersMsLeft: number;
+  /** Who asked for the drain: operator or user; empty if it does not drain. */
+  readonly drainOrigin: string;
+}
+
+/** A member of PD as its leader knows it. */
+export interface PdMember {
+  readonly memberId: number;
+  /** As in {@link PdRecord}. */
+  readonly name: string;
+  readonly isLeader: boolean;
+  readonly isVoter: boolean;
+  /** The leader has heard of it within seconds. */
+  readonly isHealthy: boolean;
 }
 
 /** A region as PD knows it. */
@@ -94,6 +142,8 @@ export interface PdConfig {
   readonly regionMaxBytes: number;
   readonly regionMaxKeys: number;
   readonly operationLimit: number;
+  /** Of all processes; empty: each has its own. */
+  readonly logLevel: string;
 }
 
 /** One complete answer of PD. */
@@ -101,6 +151,8 @@ export interface PdView {
   /** Age of the answer in ms. */
   readonly ageMs: number;
   readonly isBootstrapped: boolean;
+  /** PD's members; removed ones are not among them. */
+  readonly members: readonly PdMember[];
   readonly config: PdConfig;
   /** All stores, tombstones too. */
   readonly stores: readonly PdStore[];
@@ -109,12 +161,26 @@ export interface PdView {
   readonly operations: readonly PdOperation[];
 }
 
+/** What is kept of autoscaling between two looks. Times are on the clock of `now`. */
+export interface AutoscaleMemory {
+  /** Since when fewer stores would do, without a break. */
+  readonly lowSinceMs?: number;
+  /** When the number of stores was changed last. */
+  readonly lastScaleMs?: number;
+}
+
 /** Everything that {@link plan} looks at. */
 export interface Observed {
-  readonly pd: PdRecord;
+  readonly pds: readonly PdRecord[];
   readonly stores: readonly StoreRecord[];
   /** Lower bound of the ordinal of the next store. Ordinals are never used again. */
   readonly nextOrdinal: number;
+  /** The same for PD members. */
+  readonly nextPdOrdinal: number;
   /** Absent when PD has not answered since the operator started. */
   readonly view: PdView | undefined;
+  /** What {@link Plan.autoscale} said at the last look. */
+  readonly autoscale?: AutoscaleMemory;
+  /** Unix time of this look in ms, for times that users wrote; everything else is on the clock of `now`. */
+  readonly wallMs: number;
 }

@@ -1,7 +1,7 @@
 /** A settled cluster of three stores for the tests of the plan, with every part replaceable. Used by tests alone. */
-import type { DesiredCluster } from "../api/resolve.js";
+import type { DesiredCluster, PodDemand } from "../api/resolve.js";
 import { describeStep } from "./action.js";
-import type { Observed, PdRegion, PdStore, PdView, ProcessState, StoreRecord } from "./observed.js";
+import type { Observed, PdMember, PdRecord, PdRegion, PdStore, PdView, ProcessState, StoreRecord } from "./observed.js";
 import { plan } from "./plan.js";
 
 /** The present of all tests, in ms. */
@@ -33,6 +33,13 @@ export const FAILING: ProcessState = {
   failingSinceMs: NOW - 400_000,
 };
 
+const POD: PodDemand = {
+  resources: { requests: {}, limits: {} },
+  topologyKeys: ["zone", "host"],
+  nodeSelector: {},
+  tolerations: [],
+};
+
 /** A desired cluster of three stores. */
 export function wanted(change: Partial<DesiredCluster> = {}): DesiredCluster {
   return {
@@ -41,6 +48,16 @@ export function wanted(change: Partial<DesiredCluster> = {}): DesiredCluster {
     storeReplicas: 3,
     engine: "leveldb",
     storageBytes: undefined,
+    imagePullPolicy: "IfNotPresent",
+    imagePullSecrets: [],
+    pdReplicas: 1,
+    pdStorage: { size: "1Gi", sizeBytes: 2 ** 30 },
+    pdPod: POD,
+    storePod: POD,
+    maxParallelScaleOut: 1,
+    deletionPolicy: "Retain",
+    tls: { isEnabled: true, leafValidMs: 90 * 86_400_000 },
+    networkPolicy: { isEnabled: true },
     regionReplicas: 3,
     regionMaxBytes: 1000,
     regionMaxKeys: 100,
@@ -62,8 +79,34 @@ export function record(ordinal: number, change: Partial<StoreRecord> = {}): Stor
     ordinal,
     initialised: true,
     drainedByOperator: false,
+    wantsDrain: false,
+    removeFirst: false,
     process: RUNNING,
     directory: "present",
+    ...change,
+  };
+}
+
+/** The record of `demo-pd-ORDINAL`, serving. */
+export function pdRecord(ordinal: number, change: Partial<PdRecord> = {}): PdRecord {
+  return {
+    name: `demo-pd-${ordinal}`,
+    ordinal,
+    initialised: true,
+    process: RUNNING,
+    directory: "present",
+    ...change,
+  };
+}
+
+/** PD's entry of `demo-pd-ORDINAL`, a healthy voter. */
+export function pdMember(ordinal: number, change: Partial<PdMember> = {}): PdMember {
+  return {
+    memberId: 1 + ordinal,
+    name: `demo-pd-${ordinal}`,
+    isLeader: false,
+    isVoter: true,
+    isHealthy: true,
     ...change,
   };
 }
@@ -82,6 +125,8 @@ export function pdStore(ordinal: number, change: Partial<PdStore> = {}): PdStore
     drainBlocked: "",
     diskLost: false,
     usedBytes: 0,
+    evictLeadersMsLeft: 0,
+    drainOrigin: change.state === "draining" ? "operator" : "",
     ...change,
   };
 }
@@ -104,7 +149,15 @@ export function view(change: Partial<PdView> = {}): PdView {
   return {
     ageMs: 100,
     isBootstrapped: true,
-    config: { replicas: 3, repair: "operator", regionMaxBytes: 1000, regionMaxKeys: 100, operationLimit: 4 },
+    members: [pdMember(0, { isLeader: true })],
+    config: {
+      replicas: 3,
+      repair: "operator",
+      regionMaxBytes: 1000,
+      regionMaxKeys: 100,
+      operationLimit: 4,
+      logLevel: "info",
+    },
     stores: [pdStore(0), pdStore(1), pdStore(2)],
     regions: [region(5, [0, 1, 2]), region(6, [0, 1, 2])],
     operations: [],
@@ -115,7 +168,9 @@ export function view(change: Partial<PdView> = {}): PdView {
 /** Three serving stores under PD's view. */
 export function observed(change: Partial<Observed> = {}): Observed {
   return {
-    pd: { name: "demo-pd-0", initialised: true, process: RUNNING, directory: "present" },
+    pds: [pdRecord(0)],
+    nextPdOrdinal: 1,
+    wallMs: 1_800_000_000_000,
     stores: [record(0), record(1), record(2)],
     nextOrdinal: 3,
     view: view(),

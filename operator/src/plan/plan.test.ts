@@ -10,6 +10,7 @@ import {
   actionsOf,
   blockedOf,
   observed,
+  pdRecord,
   pdStore,
   record,
   region,
@@ -46,35 +47,47 @@ describe("plan of a settled cluster", () => {
 
 describe("plan of a new cluster", () => {
   const fresh: Observed = {
-    pd: { name: "demo-pd-0", initialised: false, process: { kind: "stopped" }, directory: "missing" },
+    pds: [pdRecord(0, { initialised: false, process: { kind: "stopped" }, directory: "missing" })],
+    nextPdOrdinal: 1,
+    wallMs: 0,
     stores: [],
     nextOrdinal: 0,
     view: undefined,
   };
 
   it("starts PD and all stores at once", () => {
-    assert.deepEqual(actionsOf(fresh), ["start pd", "add demo-store-0", "add demo-store-1", "add demo-store-2"]);
+    assert.deepEqual(actionsOf(fresh), ["start demo-pd-0", "add demo-store-0", "add demo-store-1", "add demo-store-2"]);
   });
 
   it("goes on with the stores it has when it was interrupted", () => {
     const stopped = { initialised: false, process: { kind: "stopped" }, directory: "missing" } as const;
     const seen = { ...fresh, stores: [record(0, stopped), record(1, stopped)], nextOrdinal: 2 };
-    assert.deepEqual(actionsOf(seen), ["start pd", "start demo-store-0", "start demo-store-1", "add demo-store-2"]);
+    assert.deepEqual(actionsOf(seen), [
+      "start demo-pd-0",
+      "start demo-store-0",
+      "start demo-store-1",
+      "add demo-store-2",
+    ]);
   });
 
   it("never makes stores without PD's view once PD has answered", () => {
-    const seen = { ...fresh, pd: { ...fresh.pd, initialised: true, directory: "present" as const } };
-    assert.deepEqual(actionsOf(seen), ["start pd"]);
+    const seen = { ...fresh, pds: [pdRecord(0, { process: { kind: "stopped" } })] };
+    assert.deepEqual(actionsOf(seen), ["start demo-pd-0"]);
   });
 
   it("resumes what was stopped, all at once", () => {
     const stopped = { process: { kind: "stopped" } } as const;
     const seen = observed({
-      pd: { ...observed().pd, process: { kind: "stopped" } },
+      pds: [pdRecord(0, { process: { kind: "stopped" } })],
       stores: [record(0, stopped), record(1, stopped), record(2, stopped)],
       view: undefined,
     });
-    assert.deepEqual(actionsOf(seen), ["start pd", "start demo-store-0", "start demo-store-1", "start demo-store-2"]);
+    assert.deepEqual(actionsOf(seen), [
+      "start demo-pd-0",
+      "start demo-store-0",
+      "start demo-store-1",
+      "start demo-store-2",
+    ]);
   });
 });
 
@@ -184,8 +197,8 @@ describe("plan of processes", () => {
       const early = withStore(exited(failures, delayMs - 1));
       assert.deepEqual(actionsOf(early), []);
       assert.deepEqual(
-        plan(early, wanted(), NOW).blocked.map(({ object, retryInMs }) => [object, retryInMs]),
-        [["demo-store-2", 1]],
+        plan(early, wanted(), NOW).blocked.map(({ object, nextTryMs }) => [object, nextTryMs]),
+        [["demo-store-2", NOW + 1]],
       );
     });
   }
@@ -205,8 +218,8 @@ describe("plan of processes", () => {
   });
 
   it("does not start PD on an empty directory and says so", () => {
-    const pd = { ...observed().pd, process: KILLED, directory: "missing" as const };
-    const seen = observed({ pd, view: undefined });
+    const pds = [pdRecord(0, { process: KILLED, directory: "missing" })];
+    const seen = observed({ pds, view: undefined });
     assert.deepEqual(actionsOf(seen), []);
     assert.match(blockedOf(seen), /^demo-pd-0: the placement driver's data are lost/);
   });
@@ -271,7 +284,7 @@ describe("plan of processes", () => {
 
   it("restarts PD before the stores", () => {
     const process: ProcessState = { kind: "running", sinceMs: 0, outdated: "logLevel info -> debug" };
-    assert.deepEqual(actionsOf(outdated({ pd: { ...observed().pd, process } })), ["restart demo-pd-0"]);
+    assert.deepEqual(actionsOf(outdated({ pds: [pdRecord(0, { process })] })), ["restart demo-pd-0"]);
   });
 
   it("restarts nothing for settings while a region is below full health", () => {

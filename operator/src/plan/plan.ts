@@ -1,8 +1,8 @@
 import type { DesiredCluster } from "../api/resolve.js";
 import { joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
 import { planClusterConfig } from "./cluster-config.js";
-import { makeContext, type Context } from "./judge.js";
-import type { Observed } from "./observed.js";
+import { isMember, makeContext, type Context } from "./judge.js";
+import type { AutoscaleMemory, Observed } from "./observed.js";
 import { planProcesses } from "./processes.js";
 import { planReplacement } from "./replacement.js";
 import { planScale } from "./scale.js";
@@ -14,6 +14,10 @@ export interface Plan {
   readonly actions: readonly Action[];
   readonly blocked: readonly Blocked[];
   readonly status: PlannedStatus;
+  /** What a PodDisruptionBudget may be set to without a loss of quorum. */
+  readonly disruptions: { readonly storesMinAvailable: number; readonly pdMinAvailable: number };
+  /** Present with autoscaling: to be handed back in {@link Observed.autoscale} at the next look. */
+  readonly autoscale?: AutoscaleMemory & { readonly wanted: number };
 }
 
 /**
@@ -26,7 +30,11 @@ export interface Plan {
 export function plan(observed: Observed, desired: DesiredCluster, now: number): Plan {
   const context = makeContext(observed, desired, now);
   const { actions, blocked } = decide(context);
-  return { actions, blocked, status: makeStatus(context, actions, blocked) };
+  const disruptions = {
+    storesMinAvailable: Math.max(0, context.stores.filter(isMember).length - 1),
+    pdMinAvailable: Math.max(0, observed.pds.length - 1),
+  };
+  return { actions, blocked, status: makeStatus(context, actions, blocked), disruptions };
 }
 
 function decide(context: Context): PlanPart {
@@ -53,9 +61,10 @@ function decide(context: Context): PlanPart {
 }
 
 function stalePd(observed: Observed, view: Context["view"]): PlanPart {
-  const isBlind = view === undefined && observed.pd.initialised && observed.pd.process.kind === "running";
+  const running = observed.pds.filter(({ initialised, process }) => initialised && process.kind === "running");
+  const [first] = running;
   const reason = "PD does not answer: regions and stores are left as they are until it does";
-  return { actions: [], blocked: isBlind ? [{ object: observed.pd.name, reason }] : [] };
+  return { actions: [], blocked: view === undefined && first !== undefined ? [{ object: first.name, reason }] : [] };
 }
 
 /** Reports stores that have filled nine tenths of `stores.storage.size`. */

@@ -9,7 +9,7 @@ const BACKOFF_MAX_MS = 30_000;
 export function planProcesses(context: Context): PlanPart {
   if (context.desired.suspend) return suspend(context);
   return joinParts(
-    startPd(context),
+    startPds(context),
     ...context.stores.map((store) => keepRunning(store, context)),
     restartSilent(context),
     rollOutSettings(context),
@@ -21,7 +21,9 @@ function suspend({ observed, stores }: Context): PlanPart {
   const running = stores.filter(({ record }) => record.process.kind === "running");
   const stopping = stores.filter(({ record }) => record.process.kind === "stopping");
   const names = running.map(({ record }) => record.name);
-  if (running.length + stopping.length === 0 && observed.pd.process.kind === "running") names.push(observed.pd.name);
+  if (running.length + stopping.length === 0) {
+    names.push(...observed.pds.filter(({ process }) => process.kind === "running").map(({ name }) => name));
+  }
   return {
     actions: names.map((name) => ({
       kind: "stopProcess",
@@ -34,24 +36,36 @@ function suspend({ observed, stores }: Context): PlanPart {
   };
 }
 
-function startPd({ observed: { pd }, now }: Context): PlanPart {
-  if (pd.process.kind === "running" || pd.process.kind === "stopping") return NOTHING;
+function startPds({ observed: { pds, nextPdOrdinal }, desired, now }: Context): PlanPart {
+  const isFirst = pds.every(({ initialised }) => !initialised);
+  if (pds.length === 0) {
+    return act({
+      kind: "addPd",
+      name: `${desired.name}-pd-${nextPdOrdinal}`,
+      ordinal: nextPdOrdinal,
+      isFirst: true,
+      reason: "the cluster needs a placement driver",
+      proof: "there is none and there never was one",
+      undo: "it is stopped with the cluster",
+    });
+  }
+  return joinParts(...pds.map((pd) => startPd(pd, isFirst, now)));
+}
+
+function startPd(pd: PdRecord, isFirst: boolean, now: number): PlanPart {
+  if (pd.process.kind !== "stopped" && pd.process.kind !== "exited") return NOTHING;
   const lost = pdLoss(pd);
   if (lost !== undefined) return { actions: [], blocked: [{ object: pd.name, reason: lost }] };
-  const waitMs = backoffLeft(pd.process, now);
-  if (waitMs > 0)
-    return { actions: [], blocked: [{ object: pd.name, reason: describeEnd(pd, now), retryInMs: waitMs }] };
-  return {
-    actions: [
-      {
-        kind: "startPd",
-        reason: pd.initialised ? describeEnd(pd, now) : "the cluster needs a placement driver",
-        proof: pd.initialised ? "its directory is there" : "it has never run here",
-        undo: "it is stopped with the cluster",
-      },
-    ],
-    blocked: [],
-  };
+  const nextTryMs = nextTryOf(pd.process);
+  if (nextTryMs > now) return { actions: [], blocked: [{ object: pd.name, reason: describeEnd(pd), nextTryMs }] };
+  return act({
+    kind: "startPd",
+    name: pd.name,
+    isFirst,
+    reason: pd.initialised ? describeEnd(pd) : "the cluster needs a placement driver",
+    proof: pd.initialised ? "its directory is there" : "it has never run here",
+    undo: "it is stopped with the cluster",
+  });
 }
 
 /** With one member nothing can replace it, so an empty directory must never be started as if it were new. */
@@ -80,13 +94,13 @@ function keepRunning(store: JudgedStore, { now }: Context): PlanPart {
     return NOTHING;
   }
   if (verdict.kind === "removed" || (verdict.kind === "dead" && verdict.isDiskLost)) return NOTHING;
-  const waitMs = backoffLeft(process, now);
-  if (waitMs > 0)
-    return { actions: [], blocked: [{ object: name, reason: describeEnd(record, now), retryInMs: waitMs }] };
+  if (process.kind === "pending") return { actions: [], blocked: [{ object: name, reason: process.why }] };
+  const nextTryMs = nextTryOf(process);
+  if (nextTryMs > now) return { actions: [], blocked: [{ object: name, reason: describeEnd(record), nextTryMs }] };
   return act({
     kind: "startStore",
     name,
-    reason: describeEnd(record, now),
+    reason: describeEnd(record),
     proof: record.initialised ? "its directory is there" : "it has never served",
     undo: "it is stopped with the cluster",
   });
@@ -124,7 +138,7 @@ function restartSilent({ stores, now, desired }: Context): PlanPart {
 function rollOutSettings({ observed, stores, view }: Context): PlanPart {
   if (view === undefined) return NOTHING;
   const outdatedOf = (process: ProcessState) => (process.kind === "running" ? process.outdated : undefined);
-  const candidates = [observed.pd, ...stores.filter(isMember).map(({ record }) => record)];
+  const candidates = [...observed.pds, ...stores.filter(isMember).map(({ record }) => record)];
   const next = candidates.find(({ process }) => outdatedOf(process) !== undefined);
   if (next === undefined) return NOTHING;
   const changed = outdatedOf(next.process) ?? "";
@@ -143,11 +157,10 @@ function rollOutSettings({ observed, stores, view }: Context): PlanPart {
   });
 }
 
-/** The first restart is at once; then 1, 2, 4 ... 30 s after the end. */
-function backoffLeft(process: ProcessState, now: number): number {
+/** When a process is started again: at once after the first end; then 1, 2, 4 ... 30 s after the end. */
+function nextTryOf(process: ProcessState): number {
   if (process.kind !== "exited" || process.failures <= 1) return 0;
-  const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(process.failures - 2, 10));
-  return Math.max(0, process.atMs + delayMs - now);
+  return process.atMs + Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(process.failures - 2, 10));
 }
 
 function act(action: PlanPart["actions"][number]): PlanPart {

@@ -16,7 +16,9 @@ export function planScale(context: Context): PlanPart {
   const missing = desired.storeReplicas - members.length;
   if (view === undefined) {
     // Without PD's view stores are only made where there cannot be a view: before the cluster's first start.
-    return observed.pd.initialised || missing <= 0 ? NOTHING : addStores(context, missing, "the cluster is new");
+    return observed.pds.some(({ initialised }) => initialised) || missing <= 0
+      ? NOTHING
+      : addStores(context, missing, "the cluster is new");
   }
   if (missing > 0) return scaleOut(context, view, members, missing);
   const finished = finishDrains(context, view);

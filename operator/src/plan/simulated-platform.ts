@@ -40,7 +40,7 @@ export class SimulatedPlatform {
   readonly regions: SimRegion[] = [];
   /** Running replace-peer operations by region: ticks left, from, to. */
   readonly operations = new Map<number, { left: number; from: number; to: number }>();
-  config = { replicas: 3, repair: "operator", regionMaxBytes: 0, regionMaxKeys: 0, operationLimit: 8 };
+  config = { replicas: 3, repair: "operator", regionMaxBytes: 0, regionMaxKeys: 0, operationLimit: 8, logLevel: "" };
   readonly #random: Random;
   #isPdInitialised = false;
 
@@ -51,17 +51,23 @@ export class SimulatedPlatform {
   /** What the plan sees. */
   observe(): Observed {
     return {
-      pd: {
-        name: "demo-pd-0",
-        initialised: this.#isPdInitialised,
-        process: this.isPdRunning ? { kind: "running", sinceMs: 0 } : { kind: "stopped" },
-        directory: "present",
-      },
+      pds: [
+        {
+          name: "demo-pd-0",
+          ordinal: 0,
+          initialised: this.#isPdInitialised,
+          process: this.isPdRunning ? { kind: "running", sinceMs: 0 } : { kind: "stopped" },
+          directory: "present",
+        },
+      ],
+      nextPdOrdinal: 1,
+      wallMs: this.nowMs,
       stores: this.stores
         .filter(({ hasRecord }) => hasRecord)
         .map(({ name, ordinal, process, hasDisk, isInitialised, drainedByOperator }) => ({
           ...{ name, ordinal, process, drainedByOperator },
           initialised: isInitialised,
+          ...{ wantsDrain: false, removeFirst: false },
           directory: hasDisk ? "present" : "missing",
         })),
       nextOrdinal: 0,
@@ -121,6 +127,13 @@ export class SimulatedPlatform {
       case "setClusterConfig":
         this.config = { ...action.config };
         return;
+      case "addPd":
+      case "removePdMember":
+      case "deletePd":
+      case "transferPdLeader":
+      case "evictLeaders":
+      case "releaseLeaders":
+        throw new Error(`${action.kind} is not expected of one member`);
     }
   }
 
@@ -200,11 +213,13 @@ export class SimulatedPlatform {
     return {
       ageMs: 0,
       isBootstrapped: this.regions.length > 0,
+      members: [{ memberId: 1, name: "demo-pd-0", isLeader: true, isVoter: true, isHealthy: true }],
       config: { ...this.config },
       stores: stores.map((store) => ({
         ...{ storeId: store.storeId, name: store.name, heartbeatMsAgo: this.nowMs - store.heartbeatMs },
         state: store.lifecycle === "up" && this.nowMs - store.heartbeatMs > 20_000 ? "disconnected" : store.lifecycle,
         ...{ regionCount: peers(store.storeId), leaderCount: 0, pendingPeerCount: 0, drainBlocked: "", usedBytes: 0 },
+        ...{ evictLeadersMsLeft: 0, drainOrigin: "" },
         ...{ drainedRatio: peers(store.storeId) === 0 ? 1 : 0, diskLost: store.isDiskLostKnown },
       })),
       regions: this.regions.map((region) => ({

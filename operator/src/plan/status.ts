@@ -1,14 +1,66 @@
-import type { Condition, PlannedAction, RheaClusterStatus, StoreStatus } from "../api/gen/rhea-cluster.js";
+import type { Condition } from "../api/gen/rhea-cluster.js";
 import { describeStep, type Action, type Blocked } from "./action.js";
-import { isMember, seconds, type Context, type JudgedStore } from "./judge.js";
+import type { PdRecord, PdView } from "./observed.js";
+import { isMember, type Context, type JudgedStore } from "./judge.js";
 
 /** A condition without its time: the platform keeps the time since when each holds. */
 export type TimelessCondition = Omit<Condition, "lastTransitionTime">;
 
-/** The status that a plan computes; the platform adds the times and stores it. */
-export type PlannedStatus = Omit<RheaClusterStatus, "conditions"> & {
+/** A PD member in the status. */
+export interface PlannedPdMember {
+  readonly name: string;
+  /** PD's id of it. */
+  readonly id?: number;
+  readonly state: "Starting" | "Pending" | "Joining" | "Up" | "Silent" | "Down" | "Dead" | "Leaving";
+  readonly ready: boolean;
+  readonly message?: string;
+}
+
+/** A store in the status. */
+export interface PlannedStore {
+  readonly name: string;
+  readonly id?: number;
+  readonly state: "Starting" | "Pending" | "Up" | "Silent" | "Down" | "Dead" | "Draining" | "Removed";
+  readonly ready: boolean;
+  readonly leaders?: number;
+  readonly regions?: number;
+  readonly pendingPeers?: number;
+  readonly drainedRatio?: number;
+  readonly node?: string;
+  readonly version?: string;
+  readonly message?: string;
+}
+
+/**
+ * The status that a plan computes. The platform adds what only it knows: times of conditions and of what is blocked, ids, endpoints,
+ * certificates. Nothing in it changes while the cluster stays as it is.
+ */
+export interface PlannedStatus {
+  readonly observedGeneration: number;
   readonly conditions: readonly TimelessCondition[];
-};
+  /** Stores that serve. */
+  readonly replicas: number;
+  readonly pd: {
+    readonly ready: boolean;
+    /** Members that run. */
+    readonly members: number;
+    /** Name of the leader. */
+    readonly leader?: string;
+    readonly message?: string;
+    readonly list: readonly PlannedPdMember[];
+  };
+  readonly stores: readonly PlannedStore[];
+  readonly regions?: { readonly total: number; readonly underReplicated: number; readonly noQuorum: number };
+  readonly plan: readonly {
+    readonly action: string;
+    readonly reason: string;
+    readonly proof: string;
+    readonly undo: string;
+  }[];
+  /** What the processes run; absent while it is not the same everywhere. */
+  readonly image?: string;
+  readonly autoscale?: { readonly wantedStores: number; readonly regionsPerStore: number; readonly message: string };
+}
 
 /** Describes the cluster and what is about to happen to it. Pure. */
 export function makeStatus(context: Context, actions: readonly Action[], blocked: readonly Blocked[]): PlannedStatus {
@@ -24,12 +76,13 @@ export function makeStatus(context: Context, actions: readonly Action[], blocked
     replicas: stores.filter(({ verdict }) => verdict.kind === "live").length,
     pd: {
       ready: view !== undefined,
-      members: observed.pd.process.kind === "running" ? 1 : 0,
+      members: observed.pds.filter(({ process }) => process.kind === "running").length,
+      list: observed.pds.map((pd) => pdStatus(pd, view)),
       ...(view === undefined ? { message: pdMessage(context) } : {}),
     },
     stores: stores.map((store) => storeStatus(store)),
     ...(regions === undefined ? {} : { regions }),
-    plan: actions.map((action): PlannedAction => ({
+    plan: actions.map((action) => ({
       action: describeStep(action),
       reason: action.reason,
       proof: action.proof,
@@ -39,11 +92,16 @@ export function makeStatus(context: Context, actions: readonly Action[], blocked
 }
 
 function pdMessage({ observed }: Context): string {
-  if (observed.view !== undefined) return `its last answer is ${seconds(observed.view.ageMs)} old`;
-  return observed.pd.process.kind === "running" ? "it has not answered yet" : "it does not run";
+  if (observed.view !== undefined) return "it does not answer any more";
+  return observed.pds.some(({ process }) => process.kind === "running") ? "it has not answered yet" : "it does not run";
 }
 
-function storeStatus({ record, pd, verdict }: JudgedStore): StoreStatus {
+function pdStatus({ name, process }: PdRecord, view: PdView | undefined): PlannedPdMember {
+  const isUp = process.kind === "running" && view !== undefined;
+  return { name, state: isUp ? "Up" : process.kind === "running" ? "Starting" : "Down", ready: isUp };
+}
+
+function storeStatus({ record, pd, verdict }: JudgedStore): PlannedStore {
   const message = "why" in verdict ? verdict.why : verdict.kind === "draining" ? (pd?.drainBlocked ?? "") : "";
   return {
     name: record.name,
@@ -62,7 +120,7 @@ function storeStatus({ record, pd, verdict }: JudgedStore): StoreStatus {
   };
 }
 
-function stateOf(kind: JudgedStore["verdict"]["kind"]): StoreStatus["state"] {
+function stateOf(kind: JudgedStore["verdict"]["kind"]): PlannedStore["state"] {
   switch (kind) {
     case "live":
       return "Up";
@@ -70,6 +128,8 @@ function stateOf(kind: JudgedStore["verdict"]["kind"]): StoreStatus["state"] {
       return "Starting";
     case "silent":
       return "Silent";
+    case "pending":
+      return "Pending";
     case "down":
       return "Down";
     case "dead":
@@ -85,7 +145,7 @@ function conditionsOf(
   context: Context,
   actions: readonly Action[],
   blocked: readonly Blocked[],
-  regions: RheaClusterStatus["regions"],
+  regions: PlannedStatus["regions"],
 ): readonly TimelessCondition[] {
   const { desired, stores, view } = context;
   const condition = (type: string, holds: boolean | undefined, reason: string, message: string): TimelessCondition => ({
@@ -110,7 +170,7 @@ function conditionsOf(
     regions.total > 0 &&
     regions.underReplicated === 0;
   const isReady = isSettled && !desired.suspend;
-  const stuck = blocked.filter(({ retryInMs }) => retryInMs === undefined);
+  const stuck = blocked.filter(({ nextTryMs }) => nextTryMs === undefined);
   const isAvailable = regions && regions.total > 0 && regions.noQuorum === 0;
   const first = blocked[0];
   return [
@@ -144,6 +204,6 @@ function conditionsOf(
 }
 
 /** Says in one line what is held back and why. */
-export function describeBlocked({ object, reason, retryInMs }: Blocked): string {
-  return `${object}: ${reason}${retryInMs === undefined ? "" : `; next try in ${seconds(retryInMs)}`}`;
+export function describeBlocked({ object, reason }: Blocked): string {
+  return `${object}: ${reason}`;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "@rhea/common";
-import type { Condition, RheaClusterStatus } from "../../api/index.js";
+import type { Condition } from "../../api/index.js";
 import { describeBlocked, type Plan, type ProcessState } from "../../plan/index.js";
 import type { Layout } from "./layout.js";
 import { addressOf, type Platform } from "./platform.js";
@@ -28,7 +28,7 @@ export interface LocalStatus {
   readonly pd: readonly string[];
   readonly isReady: boolean;
   /** As `status` of a RheaCluster. */
-  readonly cluster: RheaClusterStatus;
+  readonly cluster: Omit<Plan["status"], "conditions"> & { readonly conditions: readonly Condition[] };
   readonly processes: readonly ProcessRow[];
   /** What is wrong or held back, one line each; a refused cluster file first. */
   readonly problems: readonly string[];
@@ -67,7 +67,7 @@ export function describeCluster(
   const pdRow: ProcessRow = {
     name: state.pd.name,
     role: "pd",
-    state: status.pd?.ready === true && pdState.kind === "running" ? "Up" : stateWord(pdState),
+    state: status.pd.ready && pdState.kind === "running" ? "Up" : stateWord(pdState),
     pid: supervisor.identity(state.pd.name)?.pid,
     address: addressOf(state.pd.port),
     statusAddress: addressOf(state.pd.statusPort),
@@ -77,7 +77,7 @@ export function describeCluster(
     logPath: layout.logFile(state.pd.name),
   };
   const storeRows = state.stores.map((entry): ProcessRow => {
-    const store = status.stores?.find(({ name }) => name === entry.name);
+    const store = status.stores.find(({ name }) => name === entry.name);
     const process = supervisor.state(entry.name);
     return {
       name: entry.name,
@@ -109,6 +109,8 @@ export function describeCluster(
 
 function stateWord(state: ProcessState): string {
   switch (state.kind) {
+    case "pending":
+      return "Pending";
     case "running":
       return "Starting";
     case "stopping":

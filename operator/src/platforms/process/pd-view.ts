@@ -21,12 +21,16 @@ export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdVie
   return {
     ageMs: 0,
     isBootstrapped: info.bootstrapped,
+    members: info.members.map(({ memberId, name, leader }) => ({
+      ...{ memberId, name, isLeader: leader, isVoter: true, isHealthy: true },
+    })),
     config: {
       replicas: info.config?.replicas ?? 0,
       repair: info.config?.repair ?? "",
       regionMaxBytes: info.config?.regionMaxBytes ?? 0,
       regionMaxKeys: info.config?.regionMaxKeys ?? 0,
       operationLimit: info.config?.operationLimit ?? 0,
+      logLevel: info.config?.logLevel ?? "",
     },
     stores: stores.map(toStore),
     regions: regions.routes.map((route) => toRegion(route, health)),
@@ -63,6 +67,8 @@ function toStore(info: StoreInfo): PdStore {
     drainBlocked: info.drainBlocked,
     diskLost: info.diskLost,
     usedBytes: info.stats?.usedSize ?? 0,
+    evictLeadersMsLeft: info.evictLeadersMsLeft,
+    drainOrigin: "",
   };
 }
 

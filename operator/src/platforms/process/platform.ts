@@ -223,17 +223,24 @@ export function createPlatform(options: PlatformOptions): Platform {
     async observe(desired) {
       await refreshView();
       return {
-        pd: {
-          name: state.pd.name,
-          initialised: state.pd.initialised,
-          process: processOf(state.pd, pdSettings(desired)),
-          directory: directoryState(layout.pdDir(state.pd.name)),
-        },
+        pds: [
+          {
+            name: state.pd.name,
+            ordinal: 0,
+            initialised: state.pd.initialised,
+            process: processOf(state.pd, pdSettings(desired)),
+            directory: directoryState(layout.pdDir(state.pd.name)),
+          },
+        ],
+        nextPdOrdinal: 1,
+        wallMs: clock.wallMs(),
         stores: state.stores.map((entry) => ({
           name: entry.name,
           ordinal: entry.ordinal,
           initialised: entry.initialised,
           drainedByOperator: entry.drainedByOperator,
+          wantsDrain: false,
+          removeFirst: false,
           process: processOf(entry, storeSettings(state, desired)),
           directory: directoryState(layout.storeDir(entry.name)),
         })),
@@ -292,6 +299,17 @@ export function createPlatform(options: PlatformOptions): Platform {
         case "setClusterConfig":
           await adminCalls().setClusterConfig(action.config);
           return;
+        case "evictLeaders":
+          await adminCalls().evictLeaders(action.storeId, { ...origin, ttlMs: action.ttlMs });
+          return;
+        case "releaseLeaders":
+          await adminCalls().evictLeaders(action.storeId, { ...origin, release: true });
+          return;
+        case "addPd":
+        case "removePdMember":
+        case "deletePd":
+        case "transferPdLeader":
+          throw new RheaError("INTERNAL", `${action.kind}: a local cluster has one PD member`);
       }
     },
     async stopAll() {

@@ -8,6 +8,7 @@ const STATUS: LocalStatus = {
   pd: ["127.0.0.1:7400"],
   isReady: false,
   cluster: {
+    ...{ observedGeneration: 1, replicas: 1, pd: { ready: true, members: 1, list: [] }, stores: [] },
     conditions: [
       {
         type: "Ready",

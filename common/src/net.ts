@@ -77,3 +77,13 @@ export interface Net {
   connect(address: string): RpcChannel;
   createServer(): RpcServer;
 }
+
+/** Files in PEM that secure a side's connections. They are read again when they change. */
+export interface TlsFiles {
+  /** The CAs that the other side's certificate may be signed by; several while a CA is being changed. */
+  readonly caFile: string;
+  /** The own certificate, followed by intermediate ones if there are any. */
+  readonly certFile: string;
+  /** The own private key. */
+  readonly keyFile: string;
+}

@@ -3,7 +3,10 @@ import * as grpc from "@grpc/grpc-js";
 import { asBuffer } from "../bytes.js";
 import { errorFromJson, errorToJson } from "../error-json.js";
 import { ERROR_CODES, RheaError } from "../errors.js";
-import type { Net, RpcChannel, RpcContext, RpcMethod, RpcServer, RpcStream, StreamListener } from "../net.js";
+import type { Logger } from "../logger.js";
+import type { Net, RpcChannel, RpcContext, RpcMethod, RpcServer, RpcStream, StreamListener, TlsFiles } from "../net.js";
+import { ChannelSecurity, ServerSecurity } from "./grpc-security.js";
+import { TlsSource } from "./tls-source.js";
 
 /** Largest message, each way. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
@@ -12,14 +15,24 @@ const HIGH_WATER_BYTES = 4 * 1024 * 1024;
 /** Trailers are limited to a few KiB: larger details stay behind. */
 const MAX_TRAILER_BYTES = 4096;
 const ERROR_KEY = "rhea-error-bin";
+/**
+ * A connection attempt without an answer for so long is given up and begun anew from the name. gRPC itself would wait for the kernel, 127 s,
+ * when a pod is gone and packets to its address fall on the floor.
+ */
+const CONNECT_TIMEOUT_MS = 2_000;
+/** The same once TCP stands: the other side is there, and may be busy. */
+const HANDSHAKE_TIMEOUT_MS = 6_000;
 
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-  "grpc.keepalive_time_ms": 10_000,
+  // Also without calls: a connection that died at rest is known before the next call needs it.
+  "grpc.keepalive_time_ms": 5_000,
   "grpc.keepalive_timeout_ms": 5_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  // The name is resolved again after each failed attempt: this bounds how late a moved process is found.
   "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 2_000,
+  "grpc.max_reconnect_backoff_ms": 1_000,
   "grpc.dns_min_time_between_resolutions_ms": 1_000,
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_retries": 0,
@@ -41,10 +54,18 @@ interface GrpcDuplex {
   resume(): unknown;
 }
 
-function fromStatus(error: grpc.ServiceError, what: string): RheaError {
+/** gRPC's words without what only its authors need. */
+function detailsOf(error: grpc.ServiceError): string {
+  return error.details
+    .replace(/^No connection established\. Last error: (?:Error: )?/, "no connection: ")
+    .replace(/\. Resolution note: ?$/, "")
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, "");
+}
+
+function fromStatus(error: grpc.ServiceError, what: string, details = detailsOf(error)): RheaError {
   const packed = error.metadata.get(ERROR_KEY)[0];
   if (packed !== undefined) return errorFromJson(packed.toString());
-  const message = `${what}: ${error.details}`;
+  const message = `${what}: ${details}`;
   switch (error.code) {
     case grpc.status.DEADLINE_EXCEEDED:
       return new RheaError("DEADLINE_EXCEEDED", message, { cause: error });
@@ -94,6 +115,7 @@ class GrpcStream<In, Out> implements RpcStream<In, Out> {
     encode: (message: Out) => Uint8Array,
     decode: (bytes: Uint8Array) => In,
     abort: (error: Error) => void,
+    toError: (error: grpc.ServiceError) => RheaError = (error) => fromStatus(error, remote),
   ) {
     this.remote = remote;
     this.#duplex = duplex;
@@ -119,7 +141,7 @@ class GrpcStream<In, Out> implements RpcStream<In, Out> {
       this.#finish(undefined);
     });
     duplex.on("error", (error) => {
-      this.#finish(isServiceError(error) ? fromStatus(error, remote) : error);
+      this.#finish(isServiceError(error) ? toError(error) : error);
     });
   }
 
@@ -173,11 +195,104 @@ class GrpcStream<In, Out> implements RpcStream<In, Out> {
 
 class GrpcChannel implements RpcChannel {
   readonly address: string;
-  readonly #client: grpc.Client;
+  readonly #dial: (address: string) => string;
+  readonly #security: ChannelSecurity;
+  #dialled: string;
+  #client: grpc.Client;
+  /** Runs while calls wait for a connection. */
+  #patience: NodeJS.Timeout | undefined;
+  #isWatched = false;
+  #isClosed = false;
 
-  constructor(address: string) {
+  constructor(address: string, source: TlsSource | undefined, dial: (address: string) => string) {
     this.address = address;
-    this.#client = new grpc.Client(address, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#dial = dial;
+    this.#security = new ChannelSecurity(address, source);
+    this.#dialled = dial(address);
+    this.#client = this.#open();
+  }
+
+  #open(): grpc.Client {
+    const name = { "grpc.default_authority": this.address };
+    return new grpc.Client(this.#dialled, this.#security, { ...CHANNEL_OPTIONS, ...name });
+  }
+
+  /** The client to call on; sees to it that its connection does not hang for ever. */
+  #ready(): grpc.Client {
+    if (this.#isClosed) return this.#client;
+    if (this.#isWatched && this.#patience !== undefined) return this.#client;
+    const channel = this.#client.getChannel();
+    const state = channel.getConnectivityState(false);
+    if (state === grpc.connectivityState.READY) return this.#client;
+    const dialled = this.#dial(this.address);
+    if (dialled !== this.#dialled) {
+      this.#dialled = dialled;
+      this.#renew();
+      return this.#ready();
+    }
+    if (!this.#isWatched) this.#watch(this.#client, state);
+    this.#wait(CONNECT_TIMEOUT_MS);
+    return this.#client;
+  }
+
+  #watch(client: grpc.Client, from: grpc.connectivityState): void {
+    this.#isWatched = true;
+    const channel = client.getChannel();
+    channel.watchConnectivityState(from, Infinity, () => {
+      if (client !== this.#client || this.#isClosed) return;
+      const state = channel.getConnectivityState(false);
+      if (state !== grpc.connectivityState.READY) {
+        this.#watch(client, state);
+        return;
+      }
+      this.#isWatched = false;
+      this.#stopWaiting();
+      this.#security.established();
+    });
+  }
+
+  #wait(delayMs: number): void {
+    if (this.#patience !== undefined) return;
+    const beganMs = performance.now();
+    const client = this.#client;
+    this.#patience = setTimeout(() => {
+      this.#patience = undefined;
+      const { progress } = this.#security;
+      const isAnswering = progress === "handshake" || progress === "greeting";
+      if (isAnswering && delayMs === CONNECT_TIMEOUT_MS) this.#wait(HANDSHAKE_TIMEOUT_MS - CONNECT_TIMEOUT_MS);
+      else if (client.getChannel().getConnectivityState(false) === grpc.connectivityState.READY) return;
+      // A process that slept, or was too busy to look, has given nobody the time to answer.
+      else if (performance.now() - beganMs > 2 * delayMs) this.#wait(delayMs);
+      else this.#renew();
+    }, delayMs);
+    this.#patience.unref();
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+  }
+
+  /** Begins anew, from the name. What waited for the connection fails with UNAVAILABLE. */
+  #renew(): void {
+    this.#stopWaiting();
+    this.#isWatched = false;
+    const hung = this.#client;
+    this.#client = this.#open();
+    hung.close();
+  }
+
+  #toError(error: grpc.ServiceError, what: string): RheaError {
+    if (error.code !== grpc.status.UNAVAILABLE) return fromStatus(error, what);
+    const where = this.#dialled === this.address ? "" : ` (dialled as ${this.#dialled})`;
+    let details = detailsOf(error);
+    const { cutOff } = this.#security;
+    if (details === "Channel closed before call started" && !this.#isClosed) {
+      details = `no connection within ${String(CONNECT_TIMEOUT_MS)} ms: nothing answers there`;
+    } else if (cutOff !== undefined && !/ECONNREFUSED|UNREACH|resolution/.test(details)) {
+      details = cutOff;
+    }
+    return fromStatus(error, `${what}${where}`, details);
   }
 
   unary<ReqInit, Req, ResInit, Res>(
@@ -186,7 +301,7 @@ class GrpcChannel implements RpcChannel {
     options: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<Res> {
     return new Promise((resolve, reject) => {
-      const call = this.#client.makeUnaryRequest(
+      const call = this.#ready().makeUnaryRequest(
         method.path,
         identity,
         identity,
@@ -195,7 +310,7 @@ class GrpcChannel implements RpcChannel {
         { deadline: Date.now() + options.timeoutMs },
         (error, answer) => {
           options.signal?.removeEventListener("abort", onAbort);
-          if (error !== null) reject(fromStatus(error, `${method.path} at ${this.address}`));
+          if (error !== null) reject(this.#toError(error, `${method.path} at ${this.address}`));
           else if (answer === undefined)
             reject(new RheaError("INTERNAL", `${method.path} at ${this.address}: no answer`));
           else {
@@ -218,7 +333,7 @@ class GrpcChannel implements RpcChannel {
   }
 
   stream<ReqInit, Req, ResInit, Res>(method: RpcMethod<ReqInit, Req, ResInit, Res>): RpcStream<Res, ReqInit> {
-    const call = this.#client.makeBidiStreamRequest(method.path, identity, identity, new grpc.Metadata());
+    const call = this.#ready().makeBidiStreamRequest(method.path, identity, identity, new grpc.Metadata());
     return new GrpcStream(
       this.address,
       call,
@@ -227,11 +342,16 @@ class GrpcChannel implements RpcChannel {
       () => {
         call.cancel();
       },
+      (error) => this.#toError(error, this.address),
     );
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stopWaiting();
     this.#client.close();
+    this.#security.release();
   }
 }
 
@@ -242,8 +362,13 @@ class GrpcServer implements RpcServer {
     "grpc.keepalive_time_ms": 10_000,
     "grpc.keepalive_timeout_ms": 5_000,
   });
+  readonly #security: ServerSecurity | undefined;
   #openCalls = 0;
   #onIdle: (() => void) | undefined;
+
+  constructor(source: TlsSource | undefined) {
+    this.#security = source === undefined ? undefined : new ServerSecurity(source);
+  }
 
   unary<ReqInit, Req, ResInit, Res>(
     method: RpcMethod<ReqInit, Req, ResInit, Res>,
@@ -302,7 +427,7 @@ class GrpcServer implements RpcServer {
 
   listen(address: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
+      this.#server.bindAsync(address, this.#security ?? grpc.ServerCredentials.createInsecure(), (error, port) => {
         if (error === null) resolve(`${address.slice(0, address.lastIndexOf(":"))}:${String(port)}`);
         else reject(new RheaError("UNAVAILABLE", `cannot listen on ${address}: ${error.message}`, { cause: error }));
       });
@@ -326,13 +451,35 @@ class GrpcServer implements RpcServer {
     }
     this.#server.forceShutdown();
     await closed;
+    this.#security?.release();
   }
 }
 
-/** The network of real processes: gRPC without TLS, at most 16 MiB a message. Each channel has a connection of its own. */
-export function grpcNet(): Net {
+/** How real processes talk. */
+export interface GrpcNetOptions {
+  /** Mutual TLS 1.3 for every channel and server; absent: plain text. The files are read again when they change. */
+  readonly tls?: TlsFiles | undefined;
+  /**
+   * The address to really connect to for a logical one, for tunnels; asked before each connection. Names in certificates and messages stay those
+   * of the logical address. Default: the same.
+   */
+  readonly dial?: ((address: string) => string) | undefined;
+  /** Hears of new certificates and of files that are no good. */
+  readonly logger?: Logger | undefined;
+  /** How often the TLS files are looked at, in ms; default 1,000. */
+  readonly reloadMs?: number | undefined;
+}
+
+/**
+ * The network of real processes: gRPC, at most 16 MiB a message. Each channel has a connection of its own.
+ *
+ * @throws RheaError INVALID_CONFIG for TLS files that cannot be read or do not fit together.
+ */
+export function grpcNet(options: GrpcNetOptions = {}): Net {
+  const source = options.tls === undefined ? undefined : new TlsSource(options.tls, options);
+  const dial = options.dial ?? ((address: string) => address);
   return {
-    connect: (address) => new GrpcChannel(address),
-    createServer: () => new GrpcServer(),
+    connect: (address) => new GrpcChannel(address, source, dial),
+    createServer: () => new GrpcServer(source),
   };
 }

@@ -34,6 +34,12 @@ export const PD_CONFIG = {
     values: ["error", "warn", "info", "debug"],
     doc: "least level that is logged",
   },
+  "tls.caFile": {
+    type: "string",
+    doc: "PEM file of the CAs that others' certificates may be signed by; all three or none",
+  },
+  "tls.certFile": { type: "string", doc: "PEM file of the own certificate; read again when it changes" },
+  "tls.keyFile": { type: "string", doc: "PEM file of the own private key" },
   repair: {
     type: "string",
     default: "pd",

@@ -1,6 +1,14 @@
 /** Puts a PD member together from Node's environment. */
 import { type ConfigOf, type Logger, RheaError } from "@rhea/common";
-import { grpcNet, nodeClock, nodeDisk, nodeRng, nodeScheduler, startStatusServer } from "@rhea/common/env-node";
+import {
+  grpcNet,
+  nodeClock,
+  nodeDisk,
+  nodeRng,
+  nodeScheduler,
+  startStatusServer,
+  tlsFiles,
+} from "@rhea/common/env-node";
 import { ClusterConfig } from "@rhea/proto";
 import { openLevelKv } from "@rhea/store/env-node";
 import { DEFAULT_SETTINGS, mergeSettings, type ClusterSettings } from "../cluster/index.js";
@@ -38,8 +46,13 @@ export async function startPd(
   const { clusterId, name, dataDir } = config;
   const disk = nodeDisk;
   const isExpected = config.initialState === "existing";
+  const tls = tlsFiles({
+    caFile: config["tls.caFile"],
+    certFile: config["tls.certFile"],
+    keyFile: config["tls.keyFile"],
+  });
+  const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet({ tls, logger }), logger };
   await prepareDirectory(dataDir);
-  const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet(), logger };
   const member = { disk, rng: nodeRng, directory: dataDir, clusterId, name };
   // First of all: this takes the lock on the directory.
   const kv = await openLevelKv({ directory: `${dataDir}/data`, cacheBytes: 8 << 20, writeBufferBytes: 8 << 20 });

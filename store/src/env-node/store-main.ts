@@ -9,6 +9,7 @@ import {
   nodeRng,
   nodeScheduler,
   startStatusServer,
+  tlsFiles,
   type MainContext,
 } from "@rhea/common/env-node";
 import { STORE_CONFIG, type StoreConfig } from "../process/config.js";
@@ -23,7 +24,13 @@ import { openLevelKv } from "./leveldb-engine.js";
 export async function storeMain(context: MainContext): Promise<void> {
   const config = readConfig(context);
   const logger = createLogger({ name: `rhea-store ${config.name}`, level: config.logLevel as "error" });
-  const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk: nodeDisk, net: grpcNet(), logger };
+  const tls = tlsFiles({
+    caFile: config["tls.caFile"],
+    certFile: config["tls.certFile"],
+    keyFile: config["tls.keyFile"],
+  });
+  const net = grpcNet({ tls, logger });
+  const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk: nodeDisk, net, logger };
   const served: { store?: RunningStore } = {};
   const status = await startStatusServer({
     address: config.statusAddress,

@@ -40,6 +40,12 @@ export const STORE_CONFIG = {
     values: ["error", "warn", "info", "debug"],
     doc: "least level that is logged",
   },
+  "tls.caFile": {
+    type: "string",
+    doc: "PEM file of the CAs that others' certificates may be signed by; all three or none",
+  },
+  "tls.certFile": { type: "string", doc: "PEM file of the own certificate; read again when it changes" },
+  "tls.keyFile": { type: "string", doc: "PEM file of the own private key" },
   "raft.tickMs": { type: "integer", default: 100, min: 1, max: 10_000, doc: "ms per raft tick" },
   "raft.electionTicks": {
     type: "integer",

@@ -1,5 +1,5 @@
-// Makes operator/src/api/gen/rhea-cluster.ts from crds/rheacluster.yaml: the TypeScript types, the schema itself and the list of CEL rules,
-// so that a built operator needs no YAML file. `node operator/generate-api.mjs [FOLDER]`.
+// Makes operator/src/api/gen/*.ts from crds/*.yaml: the TypeScript types, the schemas themselves and the lists of CEL rules, so that a
+// built operator needs no YAML file. `node operator/generate-api.mjs [FOLDER]`.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,15 +7,12 @@ import { parse } from "yaml";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const folder = process.argv[2] ?? join(here, "src", "api", "gen");
-const crd = parse(readFileSync(join(here, "..", "crds", "rheacluster.yaml"), "utf8"));
-const version = crd.spec.versions[0];
-const schema = version.schema.openAPIV3Schema;
-
 /** @typedef {Record<string, any>} Schema a node of an OpenAPI schema */
 
 /** @type {string[]} */
-const interfaces = [];
-const used = new Set();
+let interfaces = [];
+/** @type {Map<string, string>} name of an interface to the properties it was made from */
+let made = new Map();
 
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -29,10 +26,14 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 function nameOf(node, path) {
   const name = String(node.description ?? "").split(" ", 1)[0] ?? "";
   if (!/^[A-Z]\w+$/.test(name)) throw new Error(`${path}: the description must begin with the type's name`);
-  if (used.has(name)) throw new Error(`${path}: the type name ${name} is taken`);
-  used.add(name);
   return name;
 }
+
+/** @param {string} type */
+const inArray = (type) => (type.includes("|") ? `(${type})` : type);
+
+/** @param {string} key */
+const propertyName = (key) => (/^\w+$/.test(key) ? key : JSON.stringify(key));
 
 /**
  * @param {Schema} node
@@ -40,6 +41,7 @@ function nameOf(node, path) {
  * @returns {string}
  */
 function typeOf(node, path) {
+  if (node["x-kubernetes-int-or-string"]) return "number | string";
   if (node.enum) return node.enum.map((/** @type {unknown} */ value) => JSON.stringify(value)).join(" | ");
   switch (node.type) {
     case "string":
@@ -50,26 +52,34 @@ function typeOf(node, path) {
     case "number":
       return "number";
     case "array":
-      return `readonly ${typeOf(node.items, `${path}[]`)}[]`;
+      return `readonly ${inArray(typeOf(node.items, `${path}[]`))}[]`;
     case "object":
-      return node.properties ? writeInterface(node, path) : "Readonly<Record<string, unknown>>";
+      if (node.properties) return writeInterface(node, path);
+      return `Readonly<Record<string, ${node.additionalProperties ? typeOf(node.additionalProperties, `${path}{}`) : "unknown"}>>`;
     default:
       throw new Error(`${path}: type ${String(node.type)} is not known to the generator`);
   }
 }
 
 /**
+ * Writes the interface of an object; one that stands in two places of the CRD with the same properties is written once.
+ *
  * @param {Schema} node
  * @param {string} path
  */
 function writeInterface(node, path) {
   const name = nameOf(node, path);
+  const shape = JSON.stringify(node.properties);
+  const before = made.get(name);
+  if (before === shape) return name;
+  if (before !== undefined) throw new Error(`${path}: the type name ${name} is taken by other properties`);
+  made.set(name, shape);
   const required = new Set(node.required ?? []);
   const lines = Object.entries(node.properties).map(([key, child]) => {
     const comment = child.description ? `  /** ${child.description} */\n` : "";
     const optional = required.has(key) ? "" : "?";
     const type = path === "" && key === "metadata" ? "ObjectMeta" : typeOf(child, `${path}.${key}`);
-    return `${comment}  readonly ${key}${optional}: ${type};`;
+    return `${comment}  readonly ${propertyName(key)}${optional}: ${type};`;
   });
   interfaces.push(`/** ${capital(node.description)} */\nexport interface ${name} {\n${lines.join("\n")}\n}\n`);
   return name;
@@ -78,13 +88,14 @@ function writeInterface(node, path) {
 /**
  * @param {Schema} node
  * @param {string} path
- * @returns {{ path: string, rule: string, message: string }[]}
+ * @returns {{ path: string, rule: string, message: string, fieldPath?: string }[]}
  */
 function rulesOf(node, path) {
-  const own = (node["x-kubernetes-validations"] ?? []).map((/** @type {Schema} */ { rule, message }) => ({
+  const own = (node["x-kubernetes-validations"] ?? []).map((/** @type {Schema} */ { rule, message, fieldPath }) => ({
     path,
     rule,
     message,
+    ...(fieldPath === undefined ? {} : { fieldPath }),
   }));
   const below = Object.entries(node.properties ?? {}).flatMap(([key, child]) =>
     rulesOf(child, path === "" ? key : `${path}.${key}`),
@@ -92,9 +103,43 @@ function rulesOf(node, path) {
   return [...own, ...below];
 }
 
-writeInterface(schema, "");
-const text = `// Generated by \`node operator/generate-api.mjs\` from crds/rheacluster.yaml. Do not edit.
+/**
+ * @typedef {object} Kind
+ * @property {string} crd file in crds/
+ * @property {string} output file in the output folder
+ * @property {string} prefix of the constants' names
+ */
 
+/** @param {Kind} kind */
+function writeKind({ crd: file, output, prefix }) {
+  const crd = parse(readFileSync(join(here, "..", "crds", file), "utf8"));
+  const version = crd.spec.versions[0];
+  const schema = version.schema.openAPIV3Schema;
+  const { kind } = crd.spec.names;
+  interfaces = [];
+  made = new Map();
+  writeInterface(schema, "");
+  const shared =
+    prefix === ""
+      ? SHARED(`${crd.spec.group}/${version.name}`)
+      : 'import type { CelRule, ObjectMeta } from "./rhea-cluster.js";\n';
+  const text = `// Generated by \`node operator/generate-api.mjs\` from crds/${file}. Do not edit.
+${shared}
+${interfaces.join("\n")}
+/** \`kind\` of a ${kind}. */
+export const ${prefix}KIND = ${JSON.stringify(kind)};
+
+/** Every CEL rule of the CRD of ${kind}, outermost first. */
+export const ${prefix}CEL_RULES: readonly CelRule[] = ${JSON.stringify(rulesOf(schema, ""), undefined, 2)};
+
+/** The OpenAPI schema of ${kind}. */
+export const ${prefix === "" ? "RHEA_CLUSTER" : "RHEA_STORE"}_SCHEMA: Readonly<Record<string, unknown>> = ${JSON.stringify(schema, undefined, 2)};
+`;
+  writeFileSync(join(folder, output), text);
+}
+
+/** @param {string} apiVersion */
+const SHARED = (apiVersion) => `
 /** The part of a Kubernetes object's metadata that users write. */
 export interface ObjectMeta {
   readonly name: string;
@@ -104,26 +149,19 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-${interfaces.join("\n")}
 /** Group and version of the API, as \`apiVersion\` names them. */
-export const API_VERSION = ${JSON.stringify(`${crd.spec.group}/${version.name}`)};
+export const API_VERSION = ${JSON.stringify(apiVersion)};
 
-/** Kind of the API's one object. */
-export const KIND = ${JSON.stringify(crd.spec.names.kind)};
-
-/** A CEL rule of the CRD: where it stands, its text and its message. */
+/** A CEL rule of a CRD: where it stands, its text and its message. */
 export interface CelRule {
   readonly path: string;
   readonly rule: string;
   readonly message: string;
+  /** The field that the message is about, below \`path\`. */
+  readonly fieldPath?: string;
 }
-
-/** Every CEL rule of the CRD, outermost first. */
-export const CEL_RULES: readonly CelRule[] = ${JSON.stringify(rulesOf(schema, ""), undefined, 2)};
-
-/** The CRD's OpenAPI schema. */
-export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = ${JSON.stringify(schema, undefined, 2)};
 `;
 
 mkdirSync(folder, { recursive: true });
-writeFileSync(join(folder, "rhea-cluster.ts"), text);
+writeKind({ crd: "rheacluster.yaml", output: "rhea-cluster.ts", prefix: "" });
+writeKind({ crd: "rheastore.yaml", output: "rhea-store.ts", prefix: "STORE_" });

@@ -60,8 +60,8 @@ function valueOf(document: Document.Parsed, refuse: (offset: number, message: st
 }
 
 function ruleIssues(cluster: RheaCluster, previous: RheaCluster | undefined): readonly SpecIssue[] {
-  return brokenRules(CEL_RULES, cluster, previous).map(({ path, message }) => ({
-    path: path === "" ? ["metadata", "name"] : path.split("."),
+  return brokenRules(CEL_RULES, cluster, previous).map(({ path, fieldPath = "", message }) => ({
+    path: path === "" ? ["metadata", "name"] : `${path}${fieldPath}`.split("."),
     atKey: false,
     message,
   }));

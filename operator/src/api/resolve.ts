@@ -118,7 +118,8 @@ export function resolveCluster(
   { defaultImage }: ResolveOptions = {},
 ): DesiredCluster {
   const { stores, pd = {}, regions = {}, failover = {}, config = {}, tls = {}, networkPolicy = {} } = cluster.spec;
-  const { image = imageOf(cluster.spec.version, defaultImage), pause, autoscale } = cluster.spec;
+  const { image = imageOf(cluster.spec.version, defaultImage), pause } = cluster.spec;
+  const { autoscale } = stores;
   const regionReplicas = regions.replicas ?? 3;
   const clientNamespaceLabels = networkPolicy.clientNamespaceSelector?.matchLabels;
   return {

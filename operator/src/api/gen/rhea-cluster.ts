@@ -9,26 +9,146 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** PdSpec describes the placement driver. */
-export interface PdSpec {
-  /** Members of the placement driver. This version runs one. Default 1 member. */
-  readonly replicas?: 1;
+/** Group and version of the API, as `apiVersion` names them. */
+export const API_VERSION = "rheakv.io/v1alpha1";
+
+/** A CEL rule of a CRD: where it stands, its text and its message. */
+export interface CelRule {
+  readonly path: string;
+  readonly rule: string;
+  readonly message: string;
+  /** The field that the message is about, below `path`. */
+  readonly fieldPath?: string;
 }
 
-/** StorageSpec is the space of each store. */
+/** SecretName names a Secret of the cluster's namespace. */
+export interface SecretName {
+  /** Name of the Secret. No default. */
+  readonly name: string;
+}
+
+/** PdStorageSpec is the volume of each member. */
+export interface PdStorageSpec {
+  /** Size of the volume. It only grows. Default 1Gi, a quantity such as 1Gi in bytes. */
+  readonly size?: string;
+  /** StorageClass of the volume. Cannot be changed. Default the StorageClass that Kubernetes marks as default. */
+  readonly className?: string;
+}
+
+/** ResourceRequests is what the scheduler sets aside. One that is absent is the limit, and without a limit the default. */
+export interface ResourceRequests {
+  /** Processor time. Default as above, a quantity such as 500m or 2 in cores. */
+  readonly cpu?: number | string;
+  /** Memory. Default as above, a quantity such as 512Mi in bytes. */
+  readonly memory?: number | string;
+  /** Space for logs and temporary files. Default none, a quantity such as 1Gi in bytes. */
+  readonly "ephemeral-storage"?: number | string;
+}
+
+/** ResourceLimits is what a pod may use. A pod above its memory limit is killed. */
+export interface ResourceLimits {
+  /** Processor time. Default no limit, a quantity such as 500m or 2 in cores. */
+  readonly cpu?: number | string;
+  /** Memory. Default no limit, a quantity such as 512Mi in bytes. */
+  readonly memory?: number | string;
+  /** Space for logs and temporary files. Default no limit, a quantity such as 1Gi in bytes. */
+  readonly "ephemeral-storage"?: number | string;
+}
+
+/** ResourcesSpec is what a pod asks for and what it may use. Default requests of cpu 100m and memory 128Mi, no limits. */
+export interface ResourcesSpec {
+  /** ResourceRequests is what the scheduler sets aside. One that is absent is the limit, and without a limit the default. */
+  readonly requests?: ResourceRequests;
+  /** ResourceLimits is what a pod may use. A pod above its memory limit is killed. */
+  readonly limits?: ResourceLimits;
+}
+
+/** Toleration matches taints by key, value and effect, as in a pod. */
+export interface Toleration {
+  /** Key of the taint. Default every key, with operator Exists. */
+  readonly key?: string;
+  /** Exists matches every value, Equal the given one. Default Equal. */
+  readonly operator?: "Exists" | "Equal";
+  /** Value of the taint. Default empty. */
+  readonly value?: string;
+  /** Effect of the taint. Default every effect. */
+  readonly effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
+  /** How long a NoExecute taint is put up with. Default for ever, in seconds. */
+  readonly tolerationSeconds?: number;
+}
+
+/** PdSpec describes the placement driver. */
+export interface PdSpec {
+  /** Members of the placement driver; it works while more than half of them run. Members are added and removed one at a time. Default 3 members. */
+  readonly replicas?: 1 | 3 | 5;
+  /** PdStorageSpec is the volume of each member. */
+  readonly storage?: PdStorageSpec;
+  /** ResourcesSpec is what a pod asks for and what it may use. Default requests of cpu 100m and memory 128Mi, no limits. */
+  readonly resources?: ResourcesSpec;
+  /** Labels of nodes over whose values members are spread, the most important first. A wish and not a condition, so all of them fit on one node. Default [topology.kubernetes.io/zone, kubernetes.io/hostname]. */
+  readonly topologyKeys?: readonly string[];
+  /** Labels that a node must carry to run members. Default none. */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  /** Taints of nodes that members put up with. Default none beside what Kubernetes adds. */
+  readonly tolerations?: readonly Toleration[];
+}
+
+/** StorageSpec is the volume of each store, for its data and, without logStorage, its log. A store above nine tenths of it shows in the Blocked condition. */
 export interface StorageSpec {
-  /** Space that a store may fill with log and data. A store above nine tenths of it shows in the Blocked condition. Without it nothing is watched. No default, a quantity such as 10Gi in bytes. */
-  readonly size: string;
+  /** Size of the volume. Under npm start the space that a store may fill, not watched if absent. It only grows. Default 10Gi, a quantity such as 10Gi in bytes. */
+  readonly size?: string;
+  /** StorageClass of the volume. Cannot be changed. Default the StorageClass that Kubernetes marks as default. */
+  readonly className?: string;
+}
+
+/** LogStorageSpec is a volume of its own for the log of each store. It can neither be added nor removed later. Default none, the log is on the volume of the data. */
+export interface LogStorageSpec {
+  /** Size of the volume. It only grows. Default 10Gi, a quantity such as 10Gi in bytes. */
+  readonly size?: string;
+  /** StorageClass of the volume. Cannot be changed. Default the StorageClass that Kubernetes marks as default. */
+  readonly className?: string;
+}
+
+/** AutoscaleSpec lets the operator choose the number of stores by the number of regions. It stands aside while something is unhealthy. Default none, the number is stores.replicas. */
+export interface AutoscaleSpec {
+  /** Fewest stores. Default regions.replicas, in stores. */
+  readonly minReplicas?: number;
+  /** Most stores. No default, in stores. */
+  readonly maxReplicas: number;
+  /** Regions with a peer on a store, on average, that are aimed at. Default 200 regions. */
+  readonly targetRegionsPerStore?: number;
+  /** Stores are removed when there has been one too many for this long without a break. Default 1800 seconds. */
+  readonly scaleInDelaySeconds?: number;
+  /** Least time from one change of the number to the next. Default 120 seconds. */
+  readonly cooldownSeconds?: number;
+  /** Most stores that one change adds or removes. Default 1 store. */
+  readonly maxStep?: number;
+  /** Auto acts; Plan only publishes in status.autoscale what it would do. Default Auto. */
+  readonly mode?: "Auto" | "Plan";
 }
 
 /** StoresSpec describes the store processes. */
 export interface StoresSpec {
-  /** Stores to run. A higher number adds stores, a lower one drains and removes some. No default, in stores. */
+  /** Stores to run. A higher number adds stores, a lower one drains and removes some. With autoscale only the number to begin with. No default, in stores. */
   readonly replicas: number;
   /** Where applied data lives. leveldb keeps it on disk; memory keeps it in memory with a file per region. Cannot be changed. Default leveldb. */
   readonly engine?: "leveldb" | "memory";
-  /** StorageSpec is the space of each store. */
+  /** StorageSpec is the volume of each store, for its data and, without logStorage, its log. A store above nine tenths of it shows in the Blocked condition. */
   readonly storage?: StorageSpec;
+  /** LogStorageSpec is a volume of its own for the log of each store. It can neither be added nor removed later. Default none, the log is on the volume of the data. */
+  readonly logStorage?: LogStorageSpec;
+  /** ResourcesSpec is what a pod asks for and what it may use. Default requests of cpu 100m and memory 256Mi, no limits. */
+  readonly resources?: ResourcesSpec;
+  /** Labels of nodes over whose values stores are spread, the most important first. A wish and not a condition, so all of them fit on one node. Default [topology.kubernetes.io/zone, kubernetes.io/hostname]. */
+  readonly topologyKeys?: readonly string[];
+  /** Labels that a node must carry to run stores. Default none. */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  /** Taints of nodes that stores put up with. Default none beside what Kubernetes adds. */
+  readonly tolerations?: readonly Toleration[];
+  /** Stores that are added at the same time. Default 1 store. */
+  readonly maxParallelScaleOut?: number;
+  /** AutoscaleSpec lets the operator choose the number of stores by the number of regions. It stands aside while something is unhealthy. Default none, the number is stores.replicas. */
+  readonly autoscale?: AutoscaleSpec;
 }
 
 /** RegionsSpec describes how the key range is cut and copied. */
@@ -65,7 +185,7 @@ export interface ScheduleSpec {
   readonly operationLimit?: number;
 }
 
-/** ConfigSpec tunes the processes. A change of logLevel or raft restarts them one by one, of schedule acts at once. */
+/** ConfigSpec tunes the processes. A change of raft restarts them one by one, of logLevel and schedule acts at once. */
 export interface ConfigSpec {
   /** What the processes log. Default info. */
   readonly logLevel?: "error" | "warn" | "info" | "debug";
@@ -75,8 +195,48 @@ export interface ConfigSpec {
   readonly schedule?: ScheduleSpec;
 }
 
+/** PauseSpec says until when and why mode Paused holds. Only with mode Paused. Default none, the mode holds until it is changed. */
+export interface PauseSpec {
+  /** From then on the operator works as in mode Reconcile. Default never, RFC 3339. */
+  readonly until?: string;
+  /** Shown in the status. Default empty. */
+  readonly reason?: string;
+}
+
+/** TlsSpec describes the certificates of all parts and of clients. */
+export interface TlsSpec {
+  /** Whether everything but the status ports is encrypted and needs a certificate. Cannot be changed. Default true. */
+  readonly enabled?: boolean;
+  /** Secret of the cluster's namespace with the CA that signs, as tls.crt and tls.key, from cert-manager for example. Default a CA that the operator makes. */
+  readonly issuerSecret?: string;
+  /** Life of the certificates of pods and clients; they are renewed after two thirds of it, without a restart. Default 90 days. */
+  readonly leafValidDays?: number;
+}
+
+/** NamespaceSelector chooses the namespaces whose pods may be clients. Default every namespace; a client needs a certificate in any case. */
+export interface NamespaceSelector {
+  /** Labels that a namespace must carry. Default none, so that every namespace matches. */
+  readonly matchLabels?: Readonly<Record<string, string>>;
+}
+
+/** NetworkPolicySpec says who may reach the pods. */
+export interface NetworkPolicySpec {
+  /** Whether there is a NetworkPolicy for the pods of the cluster. Default true. */
+  readonly enabled?: boolean;
+  /** NamespaceSelector chooses the namespaces whose pods may be clients. Default every namespace; a client needs a certificate in any case. */
+  readonly clientNamespaceSelector?: NamespaceSelector;
+}
+
 /** RheaClusterSpec is what the user wants. Only stores is required. */
 export interface RheaClusterSpec {
+  /** Tag of the operator's own image that the cluster runs. Not together with image. Default, a pod keeps its image and a new pod takes the operator's. */
+  readonly version?: string;
+  /** Full reference of the image that the cluster runs, with a tag or digest. Not together with version. Default as version says. */
+  readonly image?: string;
+  /** When a node pulls the image. Default IfNotPresent. */
+  readonly imagePullPolicy?: "Always" | "IfNotPresent" | "Never";
+  /** Secrets with the credentials of registries. Default none. */
+  readonly imagePullSecrets?: readonly SecretName[];
   /** PdSpec describes the placement driver. */
   readonly pd?: PdSpec;
   /** StoresSpec describes the store processes. */
@@ -85,12 +245,20 @@ export interface RheaClusterSpec {
   readonly regions?: RegionsSpec;
   /** FailoverSpec says when a store counts as lost and is replaced. */
   readonly failover?: FailoverSpec;
-  /** ConfigSpec tunes the processes. A change of logLevel or raft restarts them one by one, of schedule acts at once. */
+  /** ConfigSpec tunes the processes. A change of raft restarts them one by one, of logLevel and schedule acts at once. */
   readonly config?: ConfigSpec;
   /** Reconcile acts; Plan publishes in status.plan what it would do and does nothing; Paused looks on. Default Reconcile. */
   readonly mode?: "Reconcile" | "Plan" | "Paused";
   /** Stops all processes and keeps their data until it is false again. Default false. */
   readonly suspend?: boolean;
+  /** PauseSpec says until when and why mode Paused holds. Only with mode Paused. Default none, the mode holds until it is changed. */
+  readonly pause?: PauseSpec;
+  /** What becomes of the volumes when the RheaCluster is deleted. Retain leaves them for a cluster of the same name, which takes them over; Delete deletes them with it. Default Retain. */
+  readonly deletionPolicy?: "Retain" | "Delete";
+  /** TlsSpec describes the certificates of all parts and of clients. */
+  readonly tls?: TlsSpec;
+  /** NetworkPolicySpec says who may reach the pods. */
+  readonly networkPolicy?: NetworkPolicySpec;
 }
 
 /** Condition is one observation with the time since when it holds. */
@@ -109,14 +277,34 @@ export interface Condition {
   readonly observedGeneration?: number;
 }
 
+/** PdMemberStatus is the state of one member. */
+export interface PdMemberStatus {
+  /** Name of the member, never used again for another. No default. */
+  readonly name: string;
+  /** Member id. Default absent until the member has joined, no unit. */
+  readonly id?: number;
+  /** Pending (has not begun to run), Starting, Up, Silent (runs, but the others do not hear it), Down, Dead, or Removed. No default. */
+  readonly state: "Pending" | "Starting" | "Up" | "Silent" | "Down" | "Dead" | "Removed";
+  /** Whether it serves. No default. */
+  readonly ready: boolean;
+  /** Node that it runs on. Default absent. */
+  readonly node?: string;
+  /** Why it is in this state. Default empty. */
+  readonly message?: string;
+}
+
 /** PdStatus is the state of the placement driver. */
 export interface PdStatus {
   /** Whether it answers. No default. */
   readonly ready: boolean;
   /** Members that run. No default, in members. */
   readonly members?: number;
+  /** Name of the member that leads. Default absent while none does. */
+  readonly leader?: string;
   /** Why it does not answer. Default empty. */
   readonly message?: string;
+  /** One entry per member. No default. */
+  readonly list?: readonly PdMemberStatus[];
 }
 
 /** StoreStatus is the state of one store. */
@@ -125,8 +313,8 @@ export interface StoreStatus {
   readonly name: string;
   /** Store id given out by the placement driver. Default absent until the store has registered, no unit. */
   readonly id?: number;
-  /** Starting, Up, Silent (runs, but the placement driver does not hear it), Down, Dead, Draining or Removed. No default. */
-  readonly state: "Starting" | "Up" | "Silent" | "Down" | "Dead" | "Draining" | "Removed";
+  /** Pending (has not begun to run), Starting, Up, Silent (runs, but the placement driver does not hear it), Down, Dead, Draining or Removed. No default. */
+  readonly state: "Pending" | "Starting" | "Up" | "Silent" | "Down" | "Dead" | "Draining" | "Removed";
   /** Whether it serves. No default. */
   readonly ready: boolean;
   /** Regions that it leads. No default, in regions. */
@@ -137,6 +325,10 @@ export interface StoreStatus {
   readonly pendingPeers?: number;
   /** Share of its regions that have left, while it drains. Default absent, 0 to 1. */
   readonly drainedRatio?: number;
+  /** Node that it runs on, or that its volume is tied to. Default absent. */
+  readonly node?: string;
+  /** Tag of the image that it runs. Default absent. */
+  readonly version?: string;
   /** Why it is in this state. Default empty. */
   readonly message?: string;
 }
@@ -163,6 +355,52 @@ export interface PlannedAction {
   readonly undo: string;
 }
 
+/** BlockedStatus is one thing that the operator cannot do now. */
+export interface BlockedStatus {
+  /** What it is about, for example demo-store-2. No default. */
+  readonly object: string;
+  /** Why, with counted facts and the way out. No default. */
+  readonly reason: string;
+  /** Since when. Default absent, RFC 3339. */
+  readonly since?: string;
+  /** When it is tried again at the latest. Default absent, RFC 3339. */
+  readonly nextTryAt?: string;
+}
+
+/** EndpointsStatus is where clients find the cluster. */
+export interface EndpointsStatus {
+  /** Address of the placement driver, HOST:PORT. No default. */
+  readonly pd?: string;
+  /** Address under which every store is found, HOST:PORT. No default. */
+  readonly stores?: string;
+  /** Secret with ca.crt, tls.crt, tls.key and the addresses, for an application to mount. No default. */
+  readonly clientSecret?: string;
+}
+
+/** CertificatesStatus is the state of the certificates. Absent without TLS. */
+export interface CertificatesStatus {
+  /** End of the CA that signs now. No default, RFC 3339. */
+  readonly caExpiresAt?: string;
+  /** The earliest end of a certificate that is in use. No default, RFC 3339. */
+  readonly nextExpiryAt?: string;
+  /** What a change of the CA waits for. Default absent while none goes on. */
+  readonly rotation?: string;
+}
+
+/** AutoscaleStatus is what the autoscaler thinks. Absent without stores.autoscale. */
+export interface AutoscaleStatus {
+  /** Number of stores that it wants now. No default, in stores. */
+  readonly wantedStores?: number;
+  /** Regions with a peer on a store, on average. No default, in regions. */
+  readonly regionsPerStore?: number;
+  /** Since when there have been too many stores. Default absent, RFC 3339. */
+  readonly lowSince?: string;
+  /** When the number was changed last. Default absent, RFC 3339. */
+  readonly lastScaleAt?: string;
+  /** Why it wants that, or what it waits for. Default empty. */
+  readonly message?: string;
+}
+
 /** RheaClusterStatus is what the operator saw last. Never written by users. */
 export interface RheaClusterStatus {
   /** metadata.generation of the spec that the rest of the status speaks of. Default -1, no unit. */
@@ -173,6 +411,10 @@ export interface RheaClusterStatus {
   readonly replicas?: number;
   /** Label selector of the stores' pods, for the scale subresource. No default. */
   readonly selector?: string;
+  /** Id that all processes of the cluster carry, made from namespace and name. No default, no unit. */
+  readonly clusterId?: number;
+  /** Image that pods are given. Default empty until it is known. */
+  readonly image?: string;
   /** PdStatus is the state of the placement driver. */
   readonly pd?: PdStatus;
   /** One entry per store. No default. */
@@ -181,6 +423,14 @@ export interface RheaClusterStatus {
   readonly regions?: RegionsStatus;
   /** The next actions, each with reason, proof and how it is undone. No default. */
   readonly plan?: readonly PlannedAction[];
+  /** What holds up the next actions. Default none. */
+  readonly blocked?: readonly BlockedStatus[];
+  /** EndpointsStatus is where clients find the cluster. */
+  readonly endpoints?: EndpointsStatus;
+  /** CertificatesStatus is the state of the certificates. Absent without TLS. */
+  readonly certificates?: CertificatesStatus;
+  /** AutoscaleStatus is what the autoscaler thinks. Absent without stores.autoscale. */
+  readonly autoscale?: AutoscaleStatus;
 }
 
 /** RheaCluster is one Rhea cluster, its placement driver and its stores. */
@@ -196,20 +446,10 @@ export interface RheaCluster {
   readonly status?: RheaClusterStatus;
 }
 
-/** Group and version of the API, as `apiVersion` names them. */
-export const API_VERSION = "rheakv.io/v1alpha1";
-
-/** Kind of the API's one object. */
+/** `kind` of a RheaCluster. */
 export const KIND = "RheaCluster";
 
-/** A CEL rule of the CRD: where it stands, its text and its message. */
-export interface CelRule {
-  readonly path: string;
-  readonly rule: string;
-  readonly message: string;
-}
-
-/** Every CEL rule of the CRD, outermost first. */
+/** Every CEL rule of the CRD of RheaCluster, outermost first. */
 export const CEL_RULES: readonly CelRule[] = [
   {
     "path": "",
@@ -217,33 +457,139 @@ export const CEL_RULES: readonly CelRule[] = [
     "message": "metadata.name must have at most 40 characters: stores and volumes are named after it"
   },
   {
+    "path": "",
+    "rule": "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+    "message": "metadata.name must be lower-case letters, digits and dashes and begin with a letter: Services and host names are named after it"
+  },
+  {
     "path": "spec",
     "rule": "self.stores.replicas >= (has(self.regions) && has(self.regions.replicas) ? self.regions.replicas : 3)",
-    "message": "stores.replicas must be at least regions.replicas (default 3): every region has that many peers, each on a store of its own"
+    "message": "stores.replicas must be at least regions.replicas (default 3): every region has that many peers, each on a store of its own",
+    "fieldPath": ".stores.replicas"
+  },
+  {
+    "path": "spec",
+    "rule": "!has(self.stores.autoscale) || !has(self.stores.autoscale.minReplicas) || self.stores.autoscale.minReplicas >= (has(self.regions) && has(self.regions.replicas) ? self.regions.replicas : 3)",
+    "message": "stores.autoscale.minReplicas must be at least regions.replicas (default 3): every region has that many peers, each on a store of its own",
+    "fieldPath": ".stores.autoscale.minReplicas"
+  },
+  {
+    "path": "spec",
+    "rule": "!has(self.stores.autoscale) || self.stores.autoscale.maxReplicas >= (has(self.stores.autoscale.minReplicas) ? self.stores.autoscale.minReplicas : (has(self.regions) && has(self.regions.replicas) ? self.regions.replicas : 3))",
+    "message": "stores.autoscale.maxReplicas must be at least stores.autoscale.minReplicas (default regions.replicas)",
+    "fieldPath": ".stores.autoscale.maxReplicas"
+  },
+  {
+    "path": "spec",
+    "rule": "!(has(self.version) && has(self.image))",
+    "message": "version and image exclude each other: image is a full reference with a tag or digest of its own",
+    "fieldPath": ".image"
+  },
+  {
+    "path": "spec",
+    "rule": "!has(self.pause) || (has(self.mode) && self.mode == 'Paused')",
+    "message": "pause says until when and why for mode: Paused: set the mode, or remove pause",
+    "fieldPath": ".pause"
+  },
+  {
+    "path": "spec",
+    "rule": "(has(self.tls) && has(self.tls.enabled) ? self.tls.enabled : true) == (has(oldSelf.tls) && has(oldSelf.tls.enabled) ? oldSelf.tls.enabled : true)",
+    "message": "tls.enabled is immutable: processes with and without TLS cannot talk to each other; create another cluster and copy the data",
+    "fieldPath": ".tls.enabled"
+  },
+  {
+    "path": "spec",
+    "rule": "quantity(has(self.pd) && has(self.pd.storage) && has(self.pd.storage.size) ? self.pd.storage.size : '1Gi').compareTo(quantity(has(oldSelf.pd) && has(oldSelf.pd.storage) && has(oldSelf.pd.storage.size) ? oldSelf.pd.storage.size : '1Gi')) >= 0",
+    "message": "pd.storage.size only grows (default 1Gi): a volume cannot shrink",
+    "fieldPath": ".pd.storage.size"
+  },
+  {
+    "path": "spec",
+    "rule": "(has(self.pd) && has(self.pd.storage) && has(self.pd.storage.className) ? self.pd.storage.className : '') == (has(oldSelf.pd) && has(oldSelf.pd.storage) && has(oldSelf.pd.storage.className) ? oldSelf.pd.storage.className : '')",
+    "message": "pd.storage.className is immutable: a volume stays in its StorageClass",
+    "fieldPath": ".pd.storage.className"
+  },
+  {
+    "path": "spec.pd.resources",
+    "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0",
+    "message": "resources.requests.cpu must not be above resources.limits.cpu",
+    "fieldPath": ".requests.cpu"
+  },
+  {
+    "path": "spec.pd.resources",
+    "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0",
+    "message": "resources.requests.memory must not be above resources.limits.memory",
+    "fieldPath": ".requests.memory"
   },
   {
     "path": "spec.stores",
     "rule": "(has(self.engine) ? self.engine : 'leveldb') == (has(oldSelf.engine) ? oldSelf.engine : 'leveldb')",
-    "message": "stores.engine is immutable: create another cluster and copy the data"
+    "message": "stores.engine is immutable: create another cluster and copy the data",
+    "fieldPath": ".engine"
   },
   {
     "path": "spec.stores",
-    "rule": "!has(oldSelf.storage) || has(self.storage)",
-    "message": "stores.storage cannot be removed: a store's space never shrinks"
+    "rule": "!has(self.autoscale) || !has(oldSelf.autoscale) || self.replicas == oldSelf.replicas",
+    "message": "stores.replicas is only the start while stores.autoscale decides the number of stores: change autoscale.minReplicas or autoscale.maxReplicas, or remove autoscale first",
+    "fieldPath": ".replicas"
   },
   {
-    "path": "spec.stores.storage",
-    "rule": "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
-    "message": "stores.storage.size only grows: a volume cannot shrink"
+    "path": "spec.stores",
+    "rule": "quantity(has(self.storage) && has(self.storage.size) ? self.storage.size : '10Gi').compareTo(quantity(has(oldSelf.storage) && has(oldSelf.storage.size) ? oldSelf.storage.size : '10Gi')) >= 0",
+    "message": "stores.storage.size only grows (default 10Gi): a volume cannot shrink",
+    "fieldPath": ".storage.size"
+  },
+  {
+    "path": "spec.stores",
+    "rule": "(has(self.storage) && has(self.storage.className) ? self.storage.className : '') == (has(oldSelf.storage) && has(oldSelf.storage.className) ? oldSelf.storage.className : '')",
+    "message": "stores.storage.className is immutable: a volume stays in its StorageClass",
+    "fieldPath": ".storage.className"
+  },
+  {
+    "path": "spec.stores",
+    "rule": "has(self.logStorage) == has(oldSelf.logStorage)",
+    "message": "stores.logStorage can neither be added nor removed: a store finds its log where it began; create another cluster and copy the data",
+    "fieldPath": ".logStorage"
+  },
+  {
+    "path": "spec.stores",
+    "rule": "quantity(has(self.logStorage) && has(self.logStorage.size) ? self.logStorage.size : '10Gi').compareTo(quantity(has(oldSelf.logStorage) && has(oldSelf.logStorage.size) ? oldSelf.logStorage.size : '10Gi')) >= 0",
+    "message": "stores.logStorage.size only grows (default 10Gi): a volume cannot shrink",
+    "fieldPath": ".logStorage.size"
+  },
+  {
+    "path": "spec.stores",
+    "rule": "(has(self.logStorage) && has(self.logStorage.className) ? self.logStorage.className : '') == (has(oldSelf.logStorage) && has(oldSelf.logStorage.className) ? oldSelf.logStorage.className : '')",
+    "message": "stores.logStorage.className is immutable: a volume stays in its StorageClass",
+    "fieldPath": ".logStorage.className"
+  },
+  {
+    "path": "spec.stores.resources",
+    "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0",
+    "message": "resources.requests.cpu must not be above resources.limits.cpu",
+    "fieldPath": ".requests.cpu"
+  },
+  {
+    "path": "spec.stores.resources",
+    "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0",
+    "message": "resources.requests.memory must not be above resources.limits.memory",
+    "fieldPath": ".requests.memory"
   },
   {
     "path": "spec.config.raft",
     "rule": "(has(self.electionTicks) ? self.electionTicks : 8) >= 3 * (has(self.heartbeatTicks) ? self.heartbeatTicks : 2)",
-    "message": "config.raft.electionTicks (default 8) must be at least three times config.raft.heartbeatTicks (default 2): one lost heartbeat must not start an election"
+    "message": "config.raft.electionTicks (default 8) must be at least three times config.raft.heartbeatTicks (default 2): one lost heartbeat must not start an election",
+    "fieldPath": ".electionTicks"
+  },
+  {
+    "path": "spec.tls",
+    "rule": "!has(self.issuerSecret) || !has(self.enabled) || self.enabled",
+    "message": "tls.issuerSecret has no meaning without TLS: remove it or tls.enabled: false",
+    "fieldPath": ".issuerSecret"
   }
 ];
 
-/** The CRD's OpenAPI schema. */
+/** The OpenAPI schema of RheaCluster. */
 export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
   "description": "RheaCluster is one Rhea cluster, its placement driver and its stores.",
   "type": "object",
@@ -254,6 +600,10 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
     {
       "rule": "self.metadata.name.size() <= 40",
       "message": "metadata.name must have at most 40 characters: stores and volumes are named after it"
+    },
+    {
+      "rule": "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+      "message": "metadata.name must be lower-case letters, digits and dashes and begin with a letter: Services and host names are named after it"
     }
   ],
   "properties": {
@@ -277,21 +627,303 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
       "x-kubernetes-validations": [
         {
           "rule": "self.stores.replicas >= (has(self.regions) && has(self.regions.replicas) ? self.regions.replicas : 3)",
-          "message": "stores.replicas must be at least regions.replicas (default 3): every region has that many peers, each on a store of its own"
+          "message": "stores.replicas must be at least regions.replicas (default 3): every region has that many peers, each on a store of its own",
+          "fieldPath": ".stores.replicas"
+        },
+        {
+          "rule": "!has(self.stores.autoscale) || !has(self.stores.autoscale.minReplicas) || self.stores.autoscale.minReplicas >= (has(self.regions) && has(self.regions.replicas) ? self.regions.replicas : 3)",
+          "message": "stores.autoscale.minReplicas must be at least regions.replicas (default 3): every region has that many peers, each on a store of its own",
+          "fieldPath": ".stores.autoscale.minReplicas"
+        },
+        {
+          "rule": "!has(self.stores.autoscale) || self.stores.autoscale.maxReplicas >= (has(self.stores.autoscale.minReplicas) ? self.stores.autoscale.minReplicas : (has(self.regions) && has(self.regions.replicas) ? self.regions.replicas : 3))",
+          "message": "stores.autoscale.maxReplicas must be at least stores.autoscale.minReplicas (default regions.replicas)",
+          "fieldPath": ".stores.autoscale.maxReplicas"
+        },
+        {
+          "rule": "!(has(self.version) && has(self.image))",
+          "message": "version and image exclude each other: image is a full reference with a tag or digest of its own",
+          "fieldPath": ".image"
+        },
+        {
+          "rule": "!has(self.pause) || (has(self.mode) && self.mode == 'Paused')",
+          "message": "pause says until when and why for mode: Paused: set the mode, or remove pause",
+          "fieldPath": ".pause"
+        },
+        {
+          "rule": "(has(self.tls) && has(self.tls.enabled) ? self.tls.enabled : true) == (has(oldSelf.tls) && has(oldSelf.tls.enabled) ? oldSelf.tls.enabled : true)",
+          "message": "tls.enabled is immutable: processes with and without TLS cannot talk to each other; create another cluster and copy the data",
+          "fieldPath": ".tls.enabled"
+        },
+        {
+          "rule": "quantity(has(self.pd) && has(self.pd.storage) && has(self.pd.storage.size) ? self.pd.storage.size : '1Gi').compareTo(quantity(has(oldSelf.pd) && has(oldSelf.pd.storage) && has(oldSelf.pd.storage.size) ? oldSelf.pd.storage.size : '1Gi')) >= 0",
+          "message": "pd.storage.size only grows (default 1Gi): a volume cannot shrink",
+          "fieldPath": ".pd.storage.size"
+        },
+        {
+          "rule": "(has(self.pd) && has(self.pd.storage) && has(self.pd.storage.className) ? self.pd.storage.className : '') == (has(oldSelf.pd) && has(oldSelf.pd.storage) && has(oldSelf.pd.storage.className) ? oldSelf.pd.storage.className : '')",
+          "message": "pd.storage.className is immutable: a volume stays in its StorageClass",
+          "fieldPath": ".pd.storage.className"
         }
       ],
       "properties": {
+        "version": {
+          "description": "Tag of the operator's own image that the cluster runs. Not together with image. Default, a pod keeps its image and a new pod takes the operator's.",
+          "type": "string",
+          "maxLength": 128,
+          "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$"
+        },
+        "image": {
+          "description": "Full reference of the image that the cluster runs, with a tag or digest. Not together with version. Default as version says.",
+          "type": "string",
+          "maxLength": 512,
+          "pattern": "^[A-Za-z0-9][A-Za-z0-9._/:@+-]*$"
+        },
+        "imagePullPolicy": {
+          "description": "When a node pulls the image. Default IfNotPresent.",
+          "type": "string",
+          "enum": [
+            "Always",
+            "IfNotPresent",
+            "Never"
+          ]
+        },
+        "imagePullSecrets": {
+          "description": "Secrets with the credentials of registries. Default none.",
+          "type": "array",
+          "x-kubernetes-list-type": "map",
+          "x-kubernetes-list-map-keys": [
+            "name"
+          ],
+          "maxItems": 10,
+          "items": {
+            "description": "SecretName names a Secret of the cluster's namespace.",
+            "type": "object",
+            "required": [
+              "name"
+            ],
+            "properties": {
+              "name": {
+                "description": "Name of the Secret. No default.",
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 253
+              }
+            }
+          }
+        },
         "pd": {
           "description": "PdSpec describes the placement driver.",
           "type": "object",
           "properties": {
             "replicas": {
-              "description": "Members of the placement driver. This version runs one. Default 1 member.",
+              "description": "Members of the placement driver; it works while more than half of them run. Members are added and removed one at a time. Default 3 members.",
               "type": "integer",
               "format": "int32",
               "enum": [
-                1
+                1,
+                3,
+                5
               ]
+            },
+            "storage": {
+              "description": "PdStorageSpec is the volume of each member.",
+              "type": "object",
+              "properties": {
+                "size": {
+                  "description": "Size of the volume. It only grows. Default 1Gi, a quantity such as 1Gi in bytes.",
+                  "type": "string",
+                  "pattern": "^[1-9][0-9]*(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+                  "maxLength": 20
+                },
+                "className": {
+                  "description": "StorageClass of the volume. Cannot be changed. Default the StorageClass that Kubernetes marks as default.",
+                  "type": "string",
+                  "minLength": 1,
+                  "maxLength": 253
+                }
+              }
+            },
+            "resources": {
+              "description": "ResourcesSpec is what a pod asks for and what it may use. Default requests of cpu 100m and memory 128Mi, no limits.",
+              "type": "object",
+              "x-kubernetes-validations": [
+                {
+                  "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0",
+                  "message": "resources.requests.cpu must not be above resources.limits.cpu",
+                  "fieldPath": ".requests.cpu"
+                },
+                {
+                  "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0",
+                  "message": "resources.requests.memory must not be above resources.limits.memory",
+                  "fieldPath": ".requests.memory"
+                }
+              ],
+              "properties": {
+                "requests": {
+                  "description": "ResourceRequests is what the scheduler sets aside. One that is absent is the limit, and without a limit the default.",
+                  "type": "object",
+                  "properties": {
+                    "cpu": {
+                      "description": "Processor time. Default as above, a quantity such as 500m or 2 in cores.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "memory": {
+                      "description": "Memory. Default as above, a quantity such as 512Mi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "ephemeral-storage": {
+                      "description": "Space for logs and temporary files. Default none, a quantity such as 1Gi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    }
+                  }
+                },
+                "limits": {
+                  "description": "ResourceLimits is what a pod may use. A pod above its memory limit is killed.",
+                  "type": "object",
+                  "properties": {
+                    "cpu": {
+                      "description": "Processor time. Default no limit, a quantity such as 500m or 2 in cores.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "memory": {
+                      "description": "Memory. Default no limit, a quantity such as 512Mi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "ephemeral-storage": {
+                      "description": "Space for logs and temporary files. Default no limit, a quantity such as 1Gi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    }
+                  }
+                }
+              }
+            },
+            "topologyKeys": {
+              "description": "Labels of nodes over whose values members are spread, the most important first. A wish and not a condition, so all of them fit on one node. Default [topology.kubernetes.io/zone, kubernetes.io/hostname].",
+              "type": "array",
+              "x-kubernetes-list-type": "atomic",
+              "maxItems": 5,
+              "items": {
+                "description": "Key of a label of nodes. No default.",
+                "type": "string",
+                "maxLength": 317,
+                "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+              }
+            },
+            "nodeSelector": {
+              "description": "Labels that a node must carry to run members. Default none.",
+              "type": "object",
+              "x-kubernetes-map-type": "atomic",
+              "maxProperties": 20,
+              "additionalProperties": {
+                "type": "string",
+                "maxLength": 63
+              }
+            },
+            "tolerations": {
+              "description": "Taints of nodes that members put up with. Default none beside what Kubernetes adds.",
+              "type": "array",
+              "x-kubernetes-list-type": "atomic",
+              "maxItems": 20,
+              "items": {
+                "description": "Toleration matches taints by key, value and effect, as in a pod.",
+                "type": "object",
+                "properties": {
+                  "key": {
+                    "description": "Key of the taint. Default every key, with operator Exists.",
+                    "type": "string",
+                    "maxLength": 317
+                  },
+                  "operator": {
+                    "description": "Exists matches every value, Equal the given one. Default Equal.",
+                    "type": "string",
+                    "enum": [
+                      "Exists",
+                      "Equal"
+                    ]
+                  },
+                  "value": {
+                    "description": "Value of the taint. Default empty.",
+                    "type": "string",
+                    "maxLength": 63
+                  },
+                  "effect": {
+                    "description": "Effect of the taint. Default every effect.",
+                    "type": "string",
+                    "enum": [
+                      "NoSchedule",
+                      "PreferNoSchedule",
+                      "NoExecute"
+                    ]
+                  },
+                  "tolerationSeconds": {
+                    "description": "How long a NoExecute taint is put up with. Default for ever, in seconds.",
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0
+                  }
+                }
+              }
             }
           }
         },
@@ -304,16 +936,43 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
           "x-kubernetes-validations": [
             {
               "rule": "(has(self.engine) ? self.engine : 'leveldb') == (has(oldSelf.engine) ? oldSelf.engine : 'leveldb')",
-              "message": "stores.engine is immutable: create another cluster and copy the data"
+              "message": "stores.engine is immutable: create another cluster and copy the data",
+              "fieldPath": ".engine"
             },
             {
-              "rule": "!has(oldSelf.storage) || has(self.storage)",
-              "message": "stores.storage cannot be removed: a store's space never shrinks"
+              "rule": "!has(self.autoscale) || !has(oldSelf.autoscale) || self.replicas == oldSelf.replicas",
+              "message": "stores.replicas is only the start while stores.autoscale decides the number of stores: change autoscale.minReplicas or autoscale.maxReplicas, or remove autoscale first",
+              "fieldPath": ".replicas"
+            },
+            {
+              "rule": "quantity(has(self.storage) && has(self.storage.size) ? self.storage.size : '10Gi').compareTo(quantity(has(oldSelf.storage) && has(oldSelf.storage.size) ? oldSelf.storage.size : '10Gi')) >= 0",
+              "message": "stores.storage.size only grows (default 10Gi): a volume cannot shrink",
+              "fieldPath": ".storage.size"
+            },
+            {
+              "rule": "(has(self.storage) && has(self.storage.className) ? self.storage.className : '') == (has(oldSelf.storage) && has(oldSelf.storage.className) ? oldSelf.storage.className : '')",
+              "message": "stores.storage.className is immutable: a volume stays in its StorageClass",
+              "fieldPath": ".storage.className"
+            },
+            {
+              "rule": "has(self.logStorage) == has(oldSelf.logStorage)",
+              "message": "stores.logStorage can neither be added nor removed: a store finds its log where it began; create another cluster and copy the data",
+              "fieldPath": ".logStorage"
+            },
+            {
+              "rule": "quantity(has(self.logStorage) && has(self.logStorage.size) ? self.logStorage.size : '10Gi').compareTo(quantity(has(oldSelf.logStorage) && has(oldSelf.logStorage.size) ? oldSelf.logStorage.size : '10Gi')) >= 0",
+              "message": "stores.logStorage.size only grows (default 10Gi): a volume cannot shrink",
+              "fieldPath": ".logStorage.size"
+            },
+            {
+              "rule": "(has(self.logStorage) && has(self.logStorage.className) ? self.logStorage.className : '') == (has(oldSelf.logStorage) && has(oldSelf.logStorage.className) ? oldSelf.logStorage.className : '')",
+              "message": "stores.logStorage.className is immutable: a volume stays in its StorageClass",
+              "fieldPath": ".logStorage.className"
             }
           ],
           "properties": {
             "replicas": {
-              "description": "Stores to run. A higher number adds stores, a lower one drains and removes some. No default, in stores.",
+              "description": "Stores to run. A higher number adds stores, a lower one drains and removes some. With autoscale only the number to begin with. No default, in stores.",
               "type": "integer",
               "format": "int32",
               "minimum": 1,
@@ -328,23 +987,285 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
               ]
             },
             "storage": {
-              "description": "StorageSpec is the space of each store.",
+              "description": "StorageSpec is the volume of each store, for its data and, without logStorage, its log. A store above nine tenths of it shows in the Blocked condition.",
               "type": "object",
-              "required": [
-                "size"
-              ],
-              "x-kubernetes-validations": [
-                {
-                  "rule": "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
-                  "message": "stores.storage.size only grows: a volume cannot shrink"
-                }
-              ],
               "properties": {
                 "size": {
-                  "description": "Space that a store may fill with log and data. A store above nine tenths of it shows in the Blocked condition. Without it nothing is watched. No default, a quantity such as 10Gi in bytes.",
+                  "description": "Size of the volume. Under npm start the space that a store may fill, not watched if absent. It only grows. Default 10Gi, a quantity such as 10Gi in bytes.",
                   "type": "string",
                   "pattern": "^[1-9][0-9]*(Ki|Mi|Gi|Ti|k|M|G|T)?$",
                   "maxLength": 20
+                },
+                "className": {
+                  "description": "StorageClass of the volume. Cannot be changed. Default the StorageClass that Kubernetes marks as default.",
+                  "type": "string",
+                  "minLength": 1,
+                  "maxLength": 253
+                }
+              }
+            },
+            "logStorage": {
+              "description": "LogStorageSpec is a volume of its own for the log of each store. It can neither be added nor removed later. Default none, the log is on the volume of the data.",
+              "type": "object",
+              "properties": {
+                "size": {
+                  "description": "Size of the volume. It only grows. Default 10Gi, a quantity such as 10Gi in bytes.",
+                  "type": "string",
+                  "pattern": "^[1-9][0-9]*(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+                  "maxLength": 20
+                },
+                "className": {
+                  "description": "StorageClass of the volume. Cannot be changed. Default the StorageClass that Kubernetes marks as default.",
+                  "type": "string",
+                  "minLength": 1,
+                  "maxLength": 253
+                }
+              }
+            },
+            "resources": {
+              "description": "ResourcesSpec is what a pod asks for and what it may use. Default requests of cpu 100m and memory 256Mi, no limits.",
+              "type": "object",
+              "x-kubernetes-validations": [
+                {
+                  "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0",
+                  "message": "resources.requests.cpu must not be above resources.limits.cpu",
+                  "fieldPath": ".requests.cpu"
+                },
+                {
+                  "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0",
+                  "message": "resources.requests.memory must not be above resources.limits.memory",
+                  "fieldPath": ".requests.memory"
+                }
+              ],
+              "properties": {
+                "requests": {
+                  "description": "ResourceRequests is what the scheduler sets aside. One that is absent is the limit, and without a limit the default.",
+                  "type": "object",
+                  "properties": {
+                    "cpu": {
+                      "description": "Processor time. Default as above, a quantity such as 500m or 2 in cores.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "memory": {
+                      "description": "Memory. Default as above, a quantity such as 512Mi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "ephemeral-storage": {
+                      "description": "Space for logs and temporary files. Default none, a quantity such as 1Gi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    }
+                  }
+                },
+                "limits": {
+                  "description": "ResourceLimits is what a pod may use. A pod above its memory limit is killed.",
+                  "type": "object",
+                  "properties": {
+                    "cpu": {
+                      "description": "Processor time. Default no limit, a quantity such as 500m or 2 in cores.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "memory": {
+                      "description": "Memory. Default no limit, a quantity such as 512Mi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    },
+                    "ephemeral-storage": {
+                      "description": "Space for logs and temporary files. Default no limit, a quantity such as 1Gi in bytes.",
+                      "x-kubernetes-int-or-string": true,
+                      "anyOf": [
+                        {
+                          "type": "integer"
+                        },
+                        {
+                          "type": "string"
+                        }
+                      ],
+                      "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+                      "maxLength": 20
+                    }
+                  }
+                }
+              }
+            },
+            "topologyKeys": {
+              "description": "Labels of nodes over whose values stores are spread, the most important first. A wish and not a condition, so all of them fit on one node. Default [topology.kubernetes.io/zone, kubernetes.io/hostname].",
+              "type": "array",
+              "x-kubernetes-list-type": "atomic",
+              "maxItems": 5,
+              "items": {
+                "description": "Key of a label of nodes. No default.",
+                "type": "string",
+                "maxLength": 317,
+                "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+              }
+            },
+            "nodeSelector": {
+              "description": "Labels that a node must carry to run stores. Default none.",
+              "type": "object",
+              "x-kubernetes-map-type": "atomic",
+              "maxProperties": 20,
+              "additionalProperties": {
+                "type": "string",
+                "maxLength": 63
+              }
+            },
+            "tolerations": {
+              "description": "Taints of nodes that stores put up with. Default none beside what Kubernetes adds.",
+              "type": "array",
+              "x-kubernetes-list-type": "atomic",
+              "maxItems": 20,
+              "items": {
+                "description": "Toleration matches taints by key, value and effect, as in a pod.",
+                "type": "object",
+                "properties": {
+                  "key": {
+                    "description": "Key of the taint. Default every key, with operator Exists.",
+                    "type": "string",
+                    "maxLength": 317
+                  },
+                  "operator": {
+                    "description": "Exists matches every value, Equal the given one. Default Equal.",
+                    "type": "string",
+                    "enum": [
+                      "Exists",
+                      "Equal"
+                    ]
+                  },
+                  "value": {
+                    "description": "Value of the taint. Default empty.",
+                    "type": "string",
+                    "maxLength": 63
+                  },
+                  "effect": {
+                    "description": "Effect of the taint. Default every effect.",
+                    "type": "string",
+                    "enum": [
+                      "NoSchedule",
+                      "PreferNoSchedule",
+                      "NoExecute"
+                    ]
+                  },
+                  "tolerationSeconds": {
+                    "description": "How long a NoExecute taint is put up with. Default for ever, in seconds.",
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0
+                  }
+                }
+              }
+            },
+            "maxParallelScaleOut": {
+              "description": "Stores that are added at the same time. Default 1 store.",
+              "type": "integer",
+              "format": "int32",
+              "minimum": 1,
+              "maximum": 20
+            },
+            "autoscale": {
+              "description": "AutoscaleSpec lets the operator choose the number of stores by the number of regions. It stands aside while something is unhealthy. Default none, the number is stores.replicas.",
+              "type": "object",
+              "required": [
+                "maxReplicas"
+              ],
+              "properties": {
+                "minReplicas": {
+                  "description": "Fewest stores. Default regions.replicas, in stores.",
+                  "type": "integer",
+                  "format": "int32",
+                  "minimum": 1,
+                  "maximum": 99
+                },
+                "maxReplicas": {
+                  "description": "Most stores. No default, in stores.",
+                  "type": "integer",
+                  "format": "int32",
+                  "minimum": 1,
+                  "maximum": 99
+                },
+                "targetRegionsPerStore": {
+                  "description": "Regions with a peer on a store, on average, that are aimed at. Default 200 regions.",
+                  "type": "integer",
+                  "format": "int32",
+                  "minimum": 1,
+                  "maximum": 100000
+                },
+                "scaleInDelaySeconds": {
+                  "description": "Stores are removed when there has been one too many for this long without a break. Default 1800 seconds.",
+                  "type": "integer",
+                  "format": "int32",
+                  "minimum": 0,
+                  "maximum": 604800
+                },
+                "cooldownSeconds": {
+                  "description": "Least time from one change of the number to the next. Default 120 seconds.",
+                  "type": "integer",
+                  "format": "int32",
+                  "minimum": 0,
+                  "maximum": 86400
+                },
+                "maxStep": {
+                  "description": "Most stores that one change adds or removes. Default 1 store.",
+                  "type": "integer",
+                  "format": "int32",
+                  "minimum": 1,
+                  "maximum": 20
+                },
+                "mode": {
+                  "description": "Auto acts; Plan only publishes in status.autoscale what it would do. Default Auto.",
+                  "type": "string",
+                  "enum": [
+                    "Auto",
+                    "Plan"
+                  ]
                 }
               }
             }
@@ -402,7 +1323,7 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
           }
         },
         "config": {
-          "description": "ConfigSpec tunes the processes. A change of logLevel or raft restarts them one by one, of schedule acts at once.",
+          "description": "ConfigSpec tunes the processes. A change of raft restarts them one by one, of logLevel and schedule acts at once.",
           "type": "object",
           "properties": {
             "logLevel": {
@@ -421,7 +1342,8 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
               "x-kubernetes-validations": [
                 {
                   "rule": "(has(self.electionTicks) ? self.electionTicks : 8) >= 3 * (has(self.heartbeatTicks) ? self.heartbeatTicks : 2)",
-                  "message": "config.raft.electionTicks (default 8) must be at least three times config.raft.heartbeatTicks (default 2): one lost heartbeat must not start an election"
+                  "message": "config.raft.electionTicks (default 8) must be at least three times config.raft.heartbeatTicks (default 2): one lost heartbeat must not start an election",
+                  "fieldPath": ".electionTicks"
                 }
               ],
               "properties": {
@@ -475,6 +1397,87 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
         "suspend": {
           "description": "Stops all processes and keeps their data until it is false again. Default false.",
           "type": "boolean"
+        },
+        "pause": {
+          "description": "PauseSpec says until when and why mode Paused holds. Only with mode Paused. Default none, the mode holds until it is changed.",
+          "type": "object",
+          "properties": {
+            "until": {
+              "description": "From then on the operator works as in mode Reconcile. Default never, RFC 3339.",
+              "type": "string",
+              "format": "date-time",
+              "maxLength": 40
+            },
+            "reason": {
+              "description": "Shown in the status. Default empty.",
+              "type": "string",
+              "maxLength": 256
+            }
+          }
+        },
+        "deletionPolicy": {
+          "description": "What becomes of the volumes when the RheaCluster is deleted. Retain leaves them for a cluster of the same name, which takes them over; Delete deletes them with it. Default Retain.",
+          "type": "string",
+          "enum": [
+            "Retain",
+            "Delete"
+          ]
+        },
+        "tls": {
+          "description": "TlsSpec describes the certificates of all parts and of clients.",
+          "type": "object",
+          "x-kubernetes-validations": [
+            {
+              "rule": "!has(self.issuerSecret) || !has(self.enabled) || self.enabled",
+              "message": "tls.issuerSecret has no meaning without TLS: remove it or tls.enabled: false",
+              "fieldPath": ".issuerSecret"
+            }
+          ],
+          "properties": {
+            "enabled": {
+              "description": "Whether everything but the status ports is encrypted and needs a certificate. Cannot be changed. Default true.",
+              "type": "boolean"
+            },
+            "issuerSecret": {
+              "description": "Secret of the cluster's namespace with the CA that signs, as tls.crt and tls.key, from cert-manager for example. Default a CA that the operator makes.",
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 253
+            },
+            "leafValidDays": {
+              "description": "Life of the certificates of pods and clients; they are renewed after two thirds of it, without a restart. Default 90 days.",
+              "type": "integer",
+              "format": "int32",
+              "minimum": 1,
+              "maximum": 825
+            }
+          }
+        },
+        "networkPolicy": {
+          "description": "NetworkPolicySpec says who may reach the pods.",
+          "type": "object",
+          "properties": {
+            "enabled": {
+              "description": "Whether there is a NetworkPolicy for the pods of the cluster. Default true.",
+              "type": "boolean"
+            },
+            "clientNamespaceSelector": {
+              "description": "NamespaceSelector chooses the namespaces whose pods may be clients. Default every namespace; a client needs a certificate in any case.",
+              "type": "object",
+              "properties": {
+                "matchLabels": {
+                  "description": "Labels that a namespace must carry. Default none, so that every namespace matches.",
+                  "type": "object",
+                  "x-kubernetes-map-type": "atomic",
+                  "maxProperties": 20,
+                  "additionalProperties": {
+                    "type": "string",
+                    "maxLength": 63
+                  }
+                }
+              }
+            }
+          }
         }
       }
     },
@@ -551,6 +1554,15 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
           "description": "Label selector of the stores' pods, for the scale subresource. No default.",
           "type": "string"
         },
+        "clusterId": {
+          "description": "Id that all processes of the cluster carry, made from namespace and name. No default, no unit.",
+          "type": "integer",
+          "format": "int64"
+        },
+        "image": {
+          "description": "Image that pods are given. Default empty until it is known.",
+          "type": "string"
+        },
         "pd": {
           "description": "PdStatus is the state of the placement driver.",
           "type": "object",
@@ -567,9 +1579,66 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
               "type": "integer",
               "format": "int32"
             },
+            "leader": {
+              "description": "Name of the member that leads. Default absent while none does.",
+              "type": "string"
+            },
             "message": {
               "description": "Why it does not answer. Default empty.",
               "type": "string"
+            },
+            "list": {
+              "description": "One entry per member. No default.",
+              "type": "array",
+              "x-kubernetes-list-type": "map",
+              "x-kubernetes-list-map-keys": [
+                "name"
+              ],
+              "items": {
+                "description": "PdMemberStatus is the state of one member.",
+                "type": "object",
+                "required": [
+                  "name",
+                  "state",
+                  "ready"
+                ],
+                "properties": {
+                  "name": {
+                    "description": "Name of the member, never used again for another. No default.",
+                    "type": "string"
+                  },
+                  "id": {
+                    "description": "Member id. Default absent until the member has joined, no unit.",
+                    "type": "integer",
+                    "format": "int64"
+                  },
+                  "state": {
+                    "description": "Pending (has not begun to run), Starting, Up, Silent (runs, but the others do not hear it), Down, Dead, or Removed. No default.",
+                    "type": "string",
+                    "enum": [
+                      "Pending",
+                      "Starting",
+                      "Up",
+                      "Silent",
+                      "Down",
+                      "Dead",
+                      "Removed"
+                    ]
+                  },
+                  "ready": {
+                    "description": "Whether it serves. No default.",
+                    "type": "boolean"
+                  },
+                  "node": {
+                    "description": "Node that it runs on. Default absent.",
+                    "type": "string"
+                  },
+                  "message": {
+                    "description": "Why it is in this state. Default empty.",
+                    "type": "string"
+                  }
+                }
+              }
             }
           }
         },
@@ -599,9 +1668,10 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
                 "format": "int64"
               },
               "state": {
-                "description": "Starting, Up, Silent (runs, but the placement driver does not hear it), Down, Dead, Draining or Removed. No default.",
+                "description": "Pending (has not begun to run), Starting, Up, Silent (runs, but the placement driver does not hear it), Down, Dead, Draining or Removed. No default.",
                 "type": "string",
                 "enum": [
+                  "Pending",
                   "Starting",
                   "Up",
                   "Silent",
@@ -633,6 +1703,14 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
               "drainedRatio": {
                 "description": "Share of its regions that have left, while it drains. Default absent, 0 to 1.",
                 "type": "number"
+              },
+              "node": {
+                "description": "Node that it runs on, or that its volume is tied to. Default absent.",
+                "type": "string"
+              },
+              "version": {
+                "description": "Tag of the image that it runs. Default absent.",
+                "type": "string"
               },
               "message": {
                 "description": "Why it is in this state. Default empty.",
@@ -696,6 +1774,106 @@ export const RHEA_CLUSTER_SCHEMA: Readonly<Record<string, unknown>> = {
                 "description": "How it is taken back. No default.",
                 "type": "string"
               }
+            }
+          }
+        },
+        "blocked": {
+          "description": "What holds up the next actions. Default none.",
+          "type": "array",
+          "x-kubernetes-list-type": "atomic",
+          "items": {
+            "description": "BlockedStatus is one thing that the operator cannot do now.",
+            "type": "object",
+            "required": [
+              "object",
+              "reason"
+            ],
+            "properties": {
+              "object": {
+                "description": "What it is about, for example demo-store-2. No default.",
+                "type": "string"
+              },
+              "reason": {
+                "description": "Why, with counted facts and the way out. No default.",
+                "type": "string"
+              },
+              "since": {
+                "description": "Since when. Default absent, RFC 3339.",
+                "type": "string",
+                "format": "date-time"
+              },
+              "nextTryAt": {
+                "description": "When it is tried again at the latest. Default absent, RFC 3339.",
+                "type": "string",
+                "format": "date-time"
+              }
+            }
+          }
+        },
+        "endpoints": {
+          "description": "EndpointsStatus is where clients find the cluster.",
+          "type": "object",
+          "properties": {
+            "pd": {
+              "description": "Address of the placement driver, HOST:PORT. No default.",
+              "type": "string"
+            },
+            "stores": {
+              "description": "Address under which every store is found, HOST:PORT. No default.",
+              "type": "string"
+            },
+            "clientSecret": {
+              "description": "Secret with ca.crt, tls.crt, tls.key and the addresses, for an application to mount. No default.",
+              "type": "string"
+            }
+          }
+        },
+        "certificates": {
+          "description": "CertificatesStatus is the state of the certificates. Absent without TLS.",
+          "type": "object",
+          "properties": {
+            "caExpiresAt": {
+              "description": "End of the CA that signs now. No default, RFC 3339.",
+              "type": "string",
+              "format": "date-time"
+            },
+            "nextExpiryAt": {
+              "description": "The earliest end of a certificate that is in use. No default, RFC 3339.",
+              "type": "string",
+              "format": "date-time"
+            },
+            "rotation": {
+              "description": "What a change of the CA waits for. Default absent while none goes on.",
+              "type": "string"
+            }
+          }
+        },
+        "autoscale": {
+          "description": "AutoscaleStatus is what the autoscaler thinks. Absent without stores.autoscale.",
+          "type": "object",
+          "properties": {
+            "wantedStores": {
+              "description": "Number of stores that it wants now. No default, in stores.",
+              "type": "integer",
+              "format": "int32"
+            },
+            "regionsPerStore": {
+              "description": "Regions with a peer on a store, on average. No default, in regions.",
+              "type": "number"
+            },
+            "lowSince": {
+              "description": "Since when there have been too many stores. Default absent, RFC 3339.",
+              "type": "string",
+              "format": "date-time"
+            },
+            "lastScaleAt": {
+              "description": "When the number was changed last. Default absent, RFC 3339.",
+              "type": "string",
+              "format": "date-time"
+            },
+            "message": {
+              "description": "Why it wants that, or what it waits for. Default empty.",
+              "type": "string"
             }
           }
         }

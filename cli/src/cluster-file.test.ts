@@ -53,4 +53,27 @@ describe("cluster file", () => {
     place(at("work"), '{"pd": []}');
     assert.throws(() => search(), { code: "INVALID_CONFIG", message: /no list of addresses/ });
   });
+
+  it("takes TLS files from flags, variables and the file, in this order, all or none", () => {
+    place(
+      at("work"),
+      '{"pd": ["a:1"], "tls": {"caFile": "tls/ca.crt", "certFile": "tls/tls.crt", "keyFile": "/k/tls.key"}}',
+    );
+    const near = (name: string): string => at("work", ".rhea", "tls", name);
+    assert.deepEqual(search().tls, { caFile: near("ca.crt"), certFile: near("tls.crt"), keyFile: "/k/tls.key" });
+    const env = { RHEA_CA_FILE: "/e/ca", RHEA_CERT_FILE: "/e/crt", RHEA_KEY_FILE: "/e/key" };
+    assert.deepEqual(search({ env, tls: { caFile: "mine/ca" } }).tls, {
+      caFile: at("work", "deep", "mine", "ca"),
+      certFile: "/e/crt",
+      keyFile: "/e/key",
+    });
+    assert.throws(() => search({ tls: { certFile: "c" } }), {
+      code: "INVALID_CONFIG",
+      message: /--ca-file \(RHEA_CA_FILE\) and --key-file \(RHEA_KEY_FILE\) missing/,
+    });
+    place(at("work"), '{"pd": ["a:1"], "tls": {"caFile": "x"}}');
+    assert.throws(() => search(), { code: "INVALID_CONFIG", message: /"certFile" and "keyFile" missing/ });
+    place(at("work"), '{"pd": ["a:1"]}');
+    assert.equal(search().tls, undefined);
+  });
 });

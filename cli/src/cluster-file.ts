@@ -1,7 +1,7 @@
 /** Finds the cluster: by flag, by the file that `npm start` leaves in its data directory, else by RHEA_PD. */
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { RheaError } from "@rhea/common";
+import { RheaError, tlsFiles, type TlsFiles } from "@rhea/common";
 
 const FILE = "cluster.json";
 const DATA_DIR = ".rhea";
@@ -12,6 +12,8 @@ export interface FoundCluster {
   /** Stores to ask for routes while PD does not answer; may be empty. */
   readonly stores: readonly string[];
   readonly clusterId: number;
+  /** What secures the connections; absent: plain text. */
+  readonly tls?: TlsFiles | undefined;
   /** Where this comes from, for messages. */
   readonly source: string;
 }
@@ -23,6 +25,8 @@ export interface ClusterSearch {
   /** `--data-dir`: the data directory of an `npm start`. */
   readonly dataDir?: string | undefined;
   readonly clusterId?: number | undefined;
+  /** `--ca-file`, `--cert-file`, `--key-file`. */
+  readonly tls?: { readonly [Name in keyof TlsFiles]?: string | undefined } | undefined;
   readonly cwd: string;
   readonly projectRoot: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -50,7 +54,7 @@ function readClusterFile(path: string): FoundCluster | undefined {
   } catch (cause) {
     throw new RheaError("INVALID_CONFIG", `${path}: it is not JSON: start the cluster again, or pass --pd`, { cause });
   }
-  const { pd, stores = [], clusterId } = (content ?? {}) as { pd?: unknown; stores?: unknown; clusterId?: unknown };
+  const { pd, stores = [], clusterId, tls } = (content ?? {}) as Readonly<Record<string, unknown>>;
   if (!isAddressList(pd) || pd.length === 0) {
     throw new RheaError(
       "INVALID_CONFIG",
@@ -61,8 +65,45 @@ function readClusterFile(path: string): FoundCluster | undefined {
     pd,
     stores: isAddressList(stores) ? stores : [],
     clusterId: typeof clusterId === "number" ? clusterId : 1,
+    ...readTls(tls, path),
     source: path,
   };
+}
+
+/** Paths are relative to the file that names them. */
+function readTls(tls: unknown, path: string): { tls?: TlsFiles } {
+  if (tls === undefined || tls === null) return {};
+  const named = tls as Readonly<Record<string, unknown>>;
+  const pathOf = (key: string): string | undefined => {
+    const file = named[key];
+    return typeof file === "string" ? resolve(dirname(path), file) : undefined;
+  };
+  const keys = { caFile: `"caFile"`, certFile: `"certFile"`, keyFile: `"keyFile"` };
+  const files = tlsFiles({ caFile: pathOf("caFile"), certFile: pathOf("certFile"), keyFile: pathOf("keyFile") }, keys);
+  if (files !== undefined) return { tls: files };
+  throw new RheaError("INVALID_CONFIG", `${path}: "tls" needs "caFile", "certFile" and "keyFile"`);
+}
+
+/** Flags and variables, mixed as the user likes; none of them: what the cluster file says. */
+function givenTls(search: ClusterSearch): { tls?: TlsFiles } {
+  const { RHEA_CA_FILE, RHEA_CERT_FILE, RHEA_KEY_FILE } = search.env;
+  const from = (flag: string | undefined, variable: string | undefined): string | undefined => {
+    const file = flag ?? variable;
+    return file === undefined || file === "" ? undefined : resolve(search.cwd, file);
+  };
+  const files = tlsFiles(
+    {
+      caFile: from(search.tls?.caFile, RHEA_CA_FILE),
+      certFile: from(search.tls?.certFile, RHEA_CERT_FILE),
+      keyFile: from(search.tls?.keyFile, RHEA_KEY_FILE),
+    },
+    {
+      caFile: "--ca-file (RHEA_CA_FILE)",
+      certFile: "--cert-file (RHEA_CERT_FILE)",
+      keyFile: "--key-file (RHEA_KEY_FILE)",
+    },
+  );
+  return files === undefined ? {} : { tls: files };
 }
 
 function isAddressList(value: unknown): value is string[] {
@@ -76,10 +117,15 @@ function upwards(from: string): string[] {
 
 /**
  * Order: `--pd`; `--data-dir`; `.rhea/cluster.json` in the working directory, its parents and the project; RHEA_PD (cluster id: RHEA_CLUSTER_ID or 1). A given
- * `--cluster-id` wins over any source. Throws INVALID_ARGUMENT when nothing is found, INVALID_CONFIG for a broken file.
+ * `--cluster-id` wins over any source; so do TLS files by flag or variable over the cluster file's. Throws INVALID_ARGUMENT when nothing is found, INVALID_CONFIG for a broken file.
  */
 export function findCluster(search: ClusterSearch): FoundCluster {
-  const withId = (found: FoundCluster): FoundCluster => ({ ...found, clusterId: search.clusterId ?? found.clusterId });
+  const tls = givenTls(search);
+  const withId = (found: FoundCluster): FoundCluster => ({
+    ...found,
+    clusterId: search.clusterId ?? found.clusterId,
+    ...tls,
+  });
   if (search.pd !== undefined)
     return withId({ pd: splitAddresses(search.pd, "--pd"), stores: [], clusterId: 1, source: "--pd" });
   if (search.dataDir !== undefined) {

@@ -1,6 +1,7 @@
 /** What `rheactl` takes from outside, so that tests run it whole without a process, a terminal or a cluster. */
 import type { Readable, Writable } from "node:stream";
 import type { Admin, RheaClient } from "@rhea/client";
+import type { TlsFiles } from "@rhea/common";
 
 /** How to reach the cluster. */
 export interface Target {
@@ -8,6 +9,8 @@ export interface Target {
   /** Stores that are asked for routes while PD does not answer. */
   readonly stores: readonly string[];
   readonly clusterId: number;
+  /** What secures the connections; absent: plain text. */
+  readonly tls?: TlsFiles | undefined;
   readonly timeoutMs: number;
 }
 

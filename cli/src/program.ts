@@ -16,6 +16,9 @@ interface GlobalOptions {
   readonly pd?: string;
   readonly dataDir?: string;
   readonly clusterId?: string;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
   readonly timeout: string;
   readonly output: OutputFormat;
 }
@@ -62,6 +65,9 @@ function buildProgram(cli: CliEnvironment): Command {
     .option("--pd <addresses>", "PD members, host:port[,host:port]; default: the cluster of npm start, else RHEA_PD")
     .option("--data-dir <dir>", "data directory of an npm start, where it is not found by itself")
     .option("--cluster-id <id>", "id of the cluster at that PD")
+    .option("--ca-file <path>", "CAs that the servers' certificates are signed by; default: RHEA_CA_FILE")
+    .option("--cert-file <path>", "your certificate; default: RHEA_CERT_FILE")
+    .option("--key-file <path>", "your private key; default: RHEA_KEY_FILE")
     .option("--timeout <ms>", "time for the command's calls", "10000")
     .addOption(new Option("-o, --output <format>", "output format").choices(["table", "json"]).default("table"))
     .helpCommand(false)
@@ -74,6 +80,7 @@ function buildProgram(cli: CliEnvironment): Command {
     const session = new Session(cli, () => ({
       ...findCluster({
         ...{ pd: options.pd, dataDir: options.dataDir, clusterId },
+        tls: { caFile: options.caFile, certFile: options.certFile, keyFile: options.keyFile },
         ...{ cwd: cli.cwd, projectRoot: cli.projectRoot, env: cli.env },
       }),
       timeoutMs,

@@ -18,6 +18,7 @@ export {
 export { readWholeFile, replaceFile } from "./env.js";
 export type { Clock, Disk, DiskFile, DiskStat, Rng, Scheduler, TimerHandle } from "./env.js";
 export type { Net, RpcChannel, RpcContext, RpcMethod, RpcServer, RpcStream, StreamListener, TlsFiles } from "./net.js";
+export { tlsFiles } from "./tls-files.js";
 export { silentLogger } from "./logger.js";
 export type { LogLevel, Logger } from "./logger.js";
 export { errorFromJson, errorToJson } from "./error-json.js";

@@ -4,7 +4,6 @@ export { nodeDisk } from "./disk.js";
 export { createLogger } from "./log.js";
 export { grpcNet } from "./grpc-net.js";
 export type { GrpcNetOptions } from "./grpc-net.js";
-export { tlsFiles } from "./tls-source.js";
 export { startStatusServer } from "./status-server.js";
 export type { StatusPage } from "./status-server.js";
 export { runMain } from "./run-main.js";

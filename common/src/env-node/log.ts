@@ -5,12 +5,18 @@ import type { Logger, LogLevel } from "../logger.js";
 
 const ORDER: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 };
 
+/** A process's logger, whose level can change while it runs. */
+export interface ProcessLogger extends Logger {
+  /** Sets the level, of all its children too. */
+  setLevel(level: LogLevel): void;
+}
+
 /** Makes a process's logger. Lines: time, level, name, message, fields as JSON. Default: level info, standard error. */
 export function createLogger(options: {
   readonly name: string;
   readonly level?: LogLevel;
   readonly file?: string;
-}): Logger {
+}): ProcessLogger {
   // Loaded when the first logger is made: command line tools make none and start faster.
   const winston = createRequire(import.meta.url)("winston") as typeof Winston;
   const level = options.level ?? "info";
@@ -25,21 +31,21 @@ export function createLogger(options: {
       : new winston.transports.File({ filename: options.file });
   /* eslint-enable @typescript-eslint/no-unsafe-class-instance-assignment */
   const root = winston.createLogger({
-    level,
+    // The level is judged below: winston's own takes microseconds for a line that is not written.
+    level: "debug",
     format: winston.format.combine(winston.format.timestamp(), line),
     transports: [sink],
   });
-  return wrap(root, level);
+  const limit = { value: ORDER[level] };
+  return { ...wrap(root, limit), setLevel: (at) => (limit.value = ORDER[at]) };
 }
 
-function wrap(target: Winston.Logger, level: LogLevel): Logger {
-  const limit = ORDER[level];
+function wrap(target: Winston.Logger, limit: { readonly value: number }): Logger {
   return {
-    isEnabled: (at) => ORDER[at] <= limit,
+    isEnabled: (at) => ORDER[at] <= limit.value,
     log: (at, message, fields) => {
-      // A disabled winston call costs microseconds: the level is judged here.
-      if (ORDER[at] <= limit) target.log(at, message, fields ?? {});
+      if (ORDER[at] <= limit.value) target.log(at, message, fields ?? {});
     },
-    child: (fields) => wrap(target.child(fields), level),
+    child: (fields) => wrap(target.child(fields), limit),
   };
 }

@@ -1,6 +1,6 @@
 /** The store process on Node: configuration, status pages, signals. */
 import { readFileSync } from "node:fs";
-import { RheaError, loadConfig, type Logger } from "@rhea/common";
+import { RheaError, loadConfig, tlsFiles, type Logger } from "@rhea/common";
 import {
   createLogger,
   grpcNet,
@@ -9,7 +9,6 @@ import {
   nodeRng,
   nodeScheduler,
   startStatusServer,
-  tlsFiles,
   type MainContext,
 } from "@rhea/common/env-node";
 import { STORE_CONFIG, type StoreConfig } from "../process/config.js";

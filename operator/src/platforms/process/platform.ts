@@ -7,7 +7,7 @@ import { RheaError, type Clock } from "@rhea/common";
 import type { DesiredCluster } from "../../api/index.js";
 import type { Action, Observed, PdView, ProcessState } from "../../plan/index.js";
 import type { Layout } from "./layout.js";
-import { readPdView } from "./pd-view.js";
+import { readPdView } from "../pd-view.js";
 import { HOST, pickPort } from "./ports.js";
 import { describeDifference, pdAddresses, pdConfig, pdSettings, storeConfig, storeSettings } from "./process-config.js";
 import { findByArgument } from "./process-identity.js";

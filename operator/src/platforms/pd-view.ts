@@ -1,6 +1,6 @@
 import type { Admin } from "@rhea/client";
 import { PeerRole, StoreState, type Operation, type RegionHealth, type RegionRoute, type StoreInfo } from "@rhea/proto";
-import type { PdOperation, PdRegion, PdStore, PdView } from "../../plan/index.js";
+import type { PdOperation, PdRegion, PdStore, PdView } from "../plan/index.js";
 
 /** How many finished operations are asked for: enough to see the failures of the last seconds. */
 const OPERATIONS = 200;

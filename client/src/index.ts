@@ -13,7 +13,15 @@ export type { CompareAndPutEntry, MultiKeyCalls, PutEntry } from "./calls/multi-
 export type { RegionFailure } from "./calls/fan-out.js";
 export type { Entry, IteratorOptions, ScanCalls, ScanOptions } from "./calls/scan.js";
 export type { BatchCalls, BatchOperation, BatchValue } from "./calls/batch.js";
-export type { Admin, ChangeOptions, OperationKind, OperationRequest, Origin } from "./admin/admin.js";
+export type {
+  Admin,
+  ChangeOptions,
+  OperationKind,
+  OperationRequest,
+  Origin,
+  PdMemberInfo,
+  PdMemberState,
+} from "./admin/admin.js";
 export { peerRoleName, stepKindName, storeStateName } from "./admin/names.js";
 export type {
   ClusterConfig,

@@ -390,12 +390,24 @@ export interface PdMember {
   name: string;
   address: string;
   leader: boolean;
+  voter: boolean;
+  healthy: boolean;
+  state: string;
+  version: string;
+  featureLevel: number;
+  incarnation: number;
 }
 export interface PdMemberInit {
   readonly memberId?: number | undefined;
   readonly name?: string | undefined;
   readonly address?: string | undefined;
   readonly leader?: boolean | undefined;
+  readonly voter?: boolean | undefined;
+  readonly healthy?: boolean | undefined;
+  readonly state?: string | undefined;
+  readonly version?: string | undefined;
+  readonly featureLevel?: number | undefined;
+  readonly incarnation?: number | undefined;
 }
 export declare const PdMember: MessageCodec<PdMember, PdMemberInit>;
 export interface ClusterInfoRequest {
@@ -433,6 +445,7 @@ export interface ClusterConfig {
   schedulingPaused: boolean | null;
   leaderBalanceLimit: number | null;
   regionBalanceLimit: number | null;
+  logLevel: string | null;
 }
 export interface ClusterConfigInit {
   readonly replicas?: number | null | undefined;
@@ -445,6 +458,7 @@ export interface ClusterConfigInit {
   readonly schedulingPaused?: boolean | null | undefined;
   readonly leaderBalanceLimit?: number | null | undefined;
   readonly regionBalanceLimit?: number | null | undefined;
+  readonly logLevel?: string | null | undefined;
 }
 export declare const ClusterConfig: MessageCodec<ClusterConfig, ClusterConfigInit>;
 export interface SetClusterConfigRequest {
@@ -463,6 +477,92 @@ export interface SetClusterConfigResponseInit {
   readonly config?: ClusterConfigInit | null | undefined;
 }
 export declare const SetClusterConfigResponse: MessageCodec<SetClusterConfigResponse, SetClusterConfigResponseInit>;
+export interface AddMemberRequest {
+  header: PdHeader | null;
+  name: string;
+  address: string;
+  uuid: Uint8Array;
+  version: string;
+  featureLevel: number;
+}
+export interface AddMemberRequestInit {
+  readonly header?: PdHeaderInit | null | undefined;
+  readonly name?: string | undefined;
+  readonly address?: string | undefined;
+  readonly uuid?: Uint8Array | undefined;
+  readonly version?: string | undefined;
+  readonly featureLevel?: number | undefined;
+}
+export declare const AddMemberRequest: MessageCodec<AddMemberRequest, AddMemberRequestInit>;
+export interface AddMemberResponse {
+  memberId: number;
+  members: PdMember[];
+}
+export interface AddMemberResponseInit {
+  readonly memberId?: number | undefined;
+  readonly members?: readonly PdMemberInit[] | undefined;
+}
+export declare const AddMemberResponse: MessageCodec<AddMemberResponse, AddMemberResponseInit>;
+export interface AnnounceMemberRequest {
+  header: PdHeader | null;
+  memberId: number;
+  name: string;
+  address: string;
+  uuid: Uint8Array;
+  incarnation: number;
+  version: string;
+  featureLevel: number;
+}
+export interface AnnounceMemberRequestInit {
+  readonly header?: PdHeaderInit | null | undefined;
+  readonly memberId?: number | undefined;
+  readonly name?: string | undefined;
+  readonly address?: string | undefined;
+  readonly uuid?: Uint8Array | undefined;
+  readonly incarnation?: number | undefined;
+  readonly version?: string | undefined;
+  readonly featureLevel?: number | undefined;
+}
+export declare const AnnounceMemberRequest: MessageCodec<AnnounceMemberRequest, AnnounceMemberRequestInit>;
+export interface AnnounceMemberResponse {
+  members: PdMember[];
+}
+export interface AnnounceMemberResponseInit {
+  readonly members?: readonly PdMemberInit[] | undefined;
+}
+export declare const AnnounceMemberResponse: MessageCodec<AnnounceMemberResponse, AnnounceMemberResponseInit>;
+export interface GetMembersRequest {
+  header: PdHeader | null;
+}
+export interface GetMembersRequestInit {
+  readonly header?: PdHeaderInit | null | undefined;
+}
+export declare const GetMembersRequest: MessageCodec<GetMembersRequest, GetMembersRequestInit>;
+export interface GetMembersResponse {
+  members: PdMember[];
+}
+export interface GetMembersResponseInit {
+  readonly members?: readonly PdMemberInit[] | undefined;
+}
+export declare const GetMembersResponse: MessageCodec<GetMembersResponse, GetMembersResponseInit>;
+export interface MemberRequest {
+  header: PdHeader | null;
+  name: string;
+  origin: string;
+}
+export interface MemberRequestInit {
+  readonly header?: PdHeaderInit | null | undefined;
+  readonly name?: string | undefined;
+  readonly origin?: string | undefined;
+}
+export declare const MemberRequest: MessageCodec<MemberRequest, MemberRequestInit>;
+export interface MemberResponse {
+  members: PdMember[];
+}
+export interface MemberResponseInit {
+  readonly members?: readonly PdMemberInit[] | undefined;
+}
+export declare const MemberResponse: MessageCodec<MemberResponse, MemberResponseInit>;
 export interface BootstrapRequest {
   header: PdHeader | null;
   store: Store | null;
@@ -678,6 +778,7 @@ export interface PdToStore {
   featureLevel: number;
   destroy: DestroyPeer[];
   config: ClusterConfig | null;
+  members: PdMember[];
 }
 export interface PdToStoreInit {
   readonly error?: ErrorInit | null | undefined;
@@ -686,6 +787,7 @@ export interface PdToStoreInit {
   readonly featureLevel?: number | undefined;
   readonly destroy?: readonly DestroyPeerInit[] | undefined;
   readonly config?: ClusterConfigInit | null | undefined;
+  readonly members?: readonly PdMemberInit[] | undefined;
 }
 export declare const PdToStore: MessageCodec<PdToStore, PdToStoreInit>;
 export interface DestroyPeer {
@@ -1056,6 +1158,22 @@ export interface PdIdWindowInit {
   readonly end?: number | undefined;
 }
 export declare const PdIdWindow: MessageCodec<PdIdWindow, PdIdWindowInit>;
+export interface PdMemberRecord {
+  member: PdMember | null;
+  uuid: Uint8Array;
+}
+export interface PdMemberRecordInit {
+  readonly member?: PdMemberInit | null | undefined;
+  readonly uuid?: Uint8Array | undefined;
+}
+export declare const PdMemberRecord: MessageCodec<PdMemberRecord, PdMemberRecordInit>;
+export interface PdFeatureLevel {
+  level: number;
+}
+export interface PdFeatureLevelInit {
+  readonly level?: number | undefined;
+}
+export declare const PdFeatureLevel: MessageCodec<PdFeatureLevel, PdFeatureLevelInit>;
 export interface RaftEntry {
   kind: number;
   term: number;

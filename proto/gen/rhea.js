@@ -3165,6 +3165,12 @@ export const rhea = $root.rhea = (() => {
         PdMember.prototype.name = "";
         PdMember.prototype.address = "";
         PdMember.prototype.leader = false;
+        PdMember.prototype.voter = false;
+        PdMember.prototype.healthy = false;
+        PdMember.prototype.state = "";
+        PdMember.prototype.version = "";
+        PdMember.prototype.featureLevel = 0;
+        PdMember.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
         PdMember.create = function(properties) {
             return new PdMember(properties);
@@ -3185,6 +3191,18 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(26).string(message.address);
             if (message.leader != null && $Object.hasOwnProperty.call(message, "leader") && message.leader !== false)
                 writer.uint32(32).bool(message.leader);
+            if (message.voter != null && $Object.hasOwnProperty.call(message, "voter") && message.voter !== false)
+                writer.uint32(40).bool(message.voter);
+            if (message.healthy != null && $Object.hasOwnProperty.call(message, "healthy") && message.healthy !== false)
+                writer.uint32(48).bool(message.healthy);
+            if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== "")
+                writer.uint32(58).string(message.state);
+            if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                writer.uint32(66).string(message.version);
+            if (message.featureLevel != null && $Object.hasOwnProperty.call(message, "featureLevel") && message.featureLevel !== 0)
+                writer.uint32(72).uint32(message.featureLevel);
+            if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                writer.uint32(80).uint64(message.incarnation);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -3252,6 +3270,60 @@ export const rhea = $root.rhea = (() => {
                             message.leader = value;
                         else
                             delete message.leader;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.voter = value;
+                        else
+                            delete message.voter;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.healthy = value;
+                        else
+                            delete message.healthy;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.state = value;
+                        else
+                            delete message.state;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.version = value;
+                        else
+                            delete message.version;
+                        continue;
+                    }
+                case 9: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.featureLevel = value;
+                        else
+                            delete message.featureLevel;
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.incarnation = value;
+                        else
+                            delete message.incarnation;
                         continue;
                     }
                 }
@@ -3520,6 +3592,7 @@ export const rhea = $root.rhea = (() => {
         ClusterConfig.prototype.schedulingPaused = null;
         ClusterConfig.prototype.leaderBalanceLimit = null;
         ClusterConfig.prototype.regionBalanceLimit = null;
+        ClusterConfig.prototype.logLevel = null;
 
         let $oneOfFields;
 
@@ -3583,6 +3656,12 @@ export const rhea = $root.rhea = (() => {
             set: $util.oneOfSetter($oneOfFields)
         });
 
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(ClusterConfig.prototype, "_logLevel", {
+            get: $util.oneOfGetter($oneOfFields = ["logLevel"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
+
         ClusterConfig.create = function(properties) {
             return new ClusterConfig(properties);
         };
@@ -3614,6 +3693,8 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(72).uint32(message.leaderBalanceLimit);
             if (message.regionBalanceLimit != null && $Object.hasOwnProperty.call(message, "regionBalanceLimit"))
                 writer.uint32(80).uint32(message.regionBalanceLimit);
+            if (message.logLevel != null && $Object.hasOwnProperty.call(message, "logLevel"))
+                writer.uint32(90).string(message.logLevel);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -3715,6 +3796,13 @@ export const rhea = $root.rhea = (() => {
                             break;
                         message.regionBalanceLimit = reader.uint32();
                         message._regionBalanceLimit = "regionBalanceLimit";
+                        continue;
+                    }
+                case 11: {
+                        if (wireType !== 2)
+                            break;
+                        message.logLevel = reader.stringVerify();
+                        message._logLevel = "logLevel";
                         continue;
                     }
                 }
@@ -3910,6 +3998,866 @@ export const rhea = $root.rhea = (() => {
         };
 
         return SetClusterConfigResponse;
+    })();
+
+    rhea.AddMemberRequest = (function() {
+
+        const AddMemberRequest = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AddMemberRequest.prototype.header = null;
+        AddMemberRequest.prototype.name = "";
+        AddMemberRequest.prototype.address = "";
+        AddMemberRequest.prototype.uuid = $util.newBuffer([]);
+        AddMemberRequest.prototype.version = "";
+        AddMemberRequest.prototype.featureLevel = 0;
+
+        AddMemberRequest.create = function(properties) {
+            return new AddMemberRequest(properties);
+        };
+
+        AddMemberRequest.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                $root.rhea.PdHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                writer.uint32(18).string(message.name);
+            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+                writer.uint32(26).string(message.address);
+            if (message.uuid != null && $Object.hasOwnProperty.call(message, "uuid") && message.uuid.length)
+                writer.uint32(34).bytes(message.uuid);
+            if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                writer.uint32(42).string(message.version);
+            if (message.featureLevel != null && $Object.hasOwnProperty.call(message, "featureLevel") && message.featureLevel !== 0)
+                writer.uint32(48).uint32(message.featureLevel);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AddMemberRequest.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.AddMemberRequest();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.header = $root.rhea.PdHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.name = value;
+                        else
+                            delete message.name;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.address = value;
+                        else
+                            delete message.address;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.uuid = value;
+                        else
+                            delete message.uuid;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.version = value;
+                        else
+                            delete message.version;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.featureLevel = value;
+                        else
+                            delete message.featureLevel;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AddMemberRequest;
+    })();
+
+    rhea.AddMemberResponse = (function() {
+
+        const AddMemberResponse = function (properties) {
+            this.members = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AddMemberResponse.prototype.memberId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        AddMemberResponse.prototype.members = $util.emptyArray;
+
+        AddMemberResponse.create = function(properties) {
+            return new AddMemberResponse(properties);
+        };
+
+        AddMemberResponse.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && (typeof message.memberId === "object" ? message.memberId.low || message.memberId.high : message.memberId !== 0))
+                writer.uint32(8).uint64(message.memberId);
+            if (message.members != null && message.members.length)
+                for (let i = 0; i < message.members.length; ++i)
+                    $root.rhea.PdMember.encode(message.members[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AddMemberResponse.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.AddMemberResponse();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.memberId = value;
+                        else
+                            delete message.memberId;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.members && message.members.length))
+                            message.members = [];
+                        message.members.push($root.rhea.PdMember.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AddMemberResponse;
+    })();
+
+    rhea.AnnounceMemberRequest = (function() {
+
+        const AnnounceMemberRequest = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AnnounceMemberRequest.prototype.header = null;
+        AnnounceMemberRequest.prototype.memberId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        AnnounceMemberRequest.prototype.name = "";
+        AnnounceMemberRequest.prototype.address = "";
+        AnnounceMemberRequest.prototype.uuid = $util.newBuffer([]);
+        AnnounceMemberRequest.prototype.incarnation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        AnnounceMemberRequest.prototype.version = "";
+        AnnounceMemberRequest.prototype.featureLevel = 0;
+
+        AnnounceMemberRequest.create = function(properties) {
+            return new AnnounceMemberRequest(properties);
+        };
+
+        AnnounceMemberRequest.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                $root.rhea.PdHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.memberId != null && $Object.hasOwnProperty.call(message, "memberId") && (typeof message.memberId === "object" ? message.memberId.low || message.memberId.high : message.memberId !== 0))
+                writer.uint32(16).uint64(message.memberId);
+            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                writer.uint32(26).string(message.name);
+            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+                writer.uint32(34).string(message.address);
+            if (message.uuid != null && $Object.hasOwnProperty.call(message, "uuid") && message.uuid.length)
+                writer.uint32(42).bytes(message.uuid);
+            if (message.incarnation != null && $Object.hasOwnProperty.call(message, "incarnation") && (typeof message.incarnation === "object" ? message.incarnation.low || message.incarnation.high : message.incarnation !== 0))
+                writer.uint32(48).uint64(message.incarnation);
+            if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                writer.uint32(58).string(message.version);
+            if (message.featureLevel != null && $Object.hasOwnProperty.call(message, "featureLevel") && message.featureLevel !== 0)
+                writer.uint32(64).uint32(message.featureLevel);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AnnounceMemberRequest.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.AnnounceMemberRequest();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.header = $root.rhea.PdHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.memberId = value;
+                        else
+                            delete message.memberId;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.name = value;
+                        else
+                            delete message.name;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.address = value;
+                        else
+                            delete message.address;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.uuid = value;
+                        else
+                            delete message.uuid;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.incarnation = value;
+                        else
+                            delete message.incarnation;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.version = value;
+                        else
+                            delete message.version;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.featureLevel = value;
+                        else
+                            delete message.featureLevel;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AnnounceMemberRequest;
+    })();
+
+    rhea.AnnounceMemberResponse = (function() {
+
+        const AnnounceMemberResponse = function (properties) {
+            this.members = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        AnnounceMemberResponse.prototype.members = $util.emptyArray;
+
+        AnnounceMemberResponse.create = function(properties) {
+            return new AnnounceMemberResponse(properties);
+        };
+
+        AnnounceMemberResponse.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.members != null && message.members.length)
+                for (let i = 0; i < message.members.length; ++i)
+                    $root.rhea.PdMember.encode(message.members[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        AnnounceMemberResponse.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.AnnounceMemberResponse();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.members && message.members.length))
+                            message.members = [];
+                        message.members.push($root.rhea.PdMember.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return AnnounceMemberResponse;
+    })();
+
+    rhea.GetMembersRequest = (function() {
+
+        const GetMembersRequest = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        GetMembersRequest.prototype.header = null;
+
+        GetMembersRequest.create = function(properties) {
+            return new GetMembersRequest(properties);
+        };
+
+        GetMembersRequest.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                $root.rhea.PdHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetMembersRequest.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.GetMembersRequest();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.header = $root.rhea.PdHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return GetMembersRequest;
+    })();
+
+    rhea.GetMembersResponse = (function() {
+
+        const GetMembersResponse = function (properties) {
+            this.members = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        GetMembersResponse.prototype.members = $util.emptyArray;
+
+        GetMembersResponse.create = function(properties) {
+            return new GetMembersResponse(properties);
+        };
+
+        GetMembersResponse.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.members != null && message.members.length)
+                for (let i = 0; i < message.members.length; ++i)
+                    $root.rhea.PdMember.encode(message.members[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        GetMembersResponse.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.GetMembersResponse();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.members && message.members.length))
+                            message.members = [];
+                        message.members.push($root.rhea.PdMember.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return GetMembersResponse;
+    })();
+
+    rhea.MemberRequest = (function() {
+
+        const MemberRequest = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        MemberRequest.prototype.header = null;
+        MemberRequest.prototype.name = "";
+        MemberRequest.prototype.origin = "";
+
+        MemberRequest.create = function(properties) {
+            return new MemberRequest(properties);
+        };
+
+        MemberRequest.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                $root.rhea.PdHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                writer.uint32(18).string(message.name);
+            if (message.origin != null && $Object.hasOwnProperty.call(message, "origin") && message.origin !== "")
+                writer.uint32(26).string(message.origin);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        MemberRequest.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.MemberRequest();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.header = $root.rhea.PdHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.name = value;
+                        else
+                            delete message.name;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.origin = value;
+                        else
+                            delete message.origin;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return MemberRequest;
+    })();
+
+    rhea.MemberResponse = (function() {
+
+        const MemberResponse = function (properties) {
+            this.members = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        MemberResponse.prototype.members = $util.emptyArray;
+
+        MemberResponse.create = function(properties) {
+            return new MemberResponse(properties);
+        };
+
+        MemberResponse.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.members != null && message.members.length)
+                for (let i = 0; i < message.members.length; ++i)
+                    $root.rhea.PdMember.encode(message.members[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        MemberResponse.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.MemberResponse();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.members && message.members.length))
+                            message.members = [];
+                        message.members.push($root.rhea.PdMember.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return MemberResponse;
     })();
 
     rhea.BootstrapRequest = (function() {
@@ -5747,6 +6695,7 @@ export const rhea = $root.rhea = (() => {
             this.steps = [];
             this.stores = [];
             this.destroy = [];
+            this.members = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5759,6 +6708,7 @@ export const rhea = $root.rhea = (() => {
         PdToStore.prototype.featureLevel = 0;
         PdToStore.prototype.destroy = $util.emptyArray;
         PdToStore.prototype.config = null;
+        PdToStore.prototype.members = $util.emptyArray;
 
         PdToStore.create = function(properties) {
             return new PdToStore(properties);
@@ -5786,6 +6736,9 @@ export const rhea = $root.rhea = (() => {
                     $root.rhea.DestroyPeer.encode(message.destroy[i], writer.uint32(42).fork(), _depth + 1).ldelim();
             if (message.config != null && $Object.hasOwnProperty.call(message, "config"))
                 $root.rhea.ClusterConfig.encode(message.config, writer.uint32(50).fork(), _depth + 1).ldelim();
+            if (message.members != null && message.members.length)
+                for (let i = 0; i < message.members.length; ++i)
+                    $root.rhea.PdMember.encode(message.members[i], writer.uint32(58).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -5862,6 +6815,14 @@ export const rhea = $root.rhea = (() => {
                         if (wireType !== 2)
                             break;
                         message.config = $root.rhea.ClusterConfig.decode(reader, reader.size(), $undefined, _depth + 1, message.config);
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.members && message.members.length))
+                            message.members = [];
+                        message.members.push($root.rhea.PdMember.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
                 }
@@ -9125,6 +10086,187 @@ export const rhea = $root.rhea = (() => {
         return PdIdWindow;
     })();
 
+    rhea.PdMemberRecord = (function() {
+
+        const PdMemberRecord = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PdMemberRecord.prototype.member = null;
+        PdMemberRecord.prototype.uuid = $util.newBuffer([]);
+
+        PdMemberRecord.create = function(properties) {
+            return new PdMemberRecord(properties);
+        };
+
+        PdMemberRecord.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.member != null && $Object.hasOwnProperty.call(message, "member"))
+                $root.rhea.PdMember.encode(message.member, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.uuid != null && $Object.hasOwnProperty.call(message, "uuid") && message.uuid.length)
+                writer.uint32(18).bytes(message.uuid);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PdMemberRecord.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.PdMemberRecord();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.member = $root.rhea.PdMember.decode(reader, reader.size(), $undefined, _depth + 1, message.member);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.bytes()).length)
+                            message.uuid = value;
+                        else
+                            delete message.uuid;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return PdMemberRecord;
+    })();
+
+    rhea.PdFeatureLevel = (function() {
+
+        const PdFeatureLevel = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        PdFeatureLevel.prototype.level = 0;
+
+        PdFeatureLevel.create = function(properties) {
+            return new PdFeatureLevel(properties);
+        };
+
+        PdFeatureLevel.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.level != null && $Object.hasOwnProperty.call(message, "level") && message.level !== 0)
+                writer.uint32(8).uint32(message.level);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        PdFeatureLevel.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.PdFeatureLevel();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.uint32())
+                            message.level = value;
+                        else
+                            delete message.level;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return PdFeatureLevel;
+    })();
+
     rhea.RaftEntry = (function() {
 
         const RaftEntry = function (properties) {
@@ -11410,4 +12552,4 @@ export {
   $root as default
 };
 
-export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, HeldPeer, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, PdStoreRecord, PdBootstrapRecord, PdIdWindow, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;
+export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, AddMemberRequest, AddMemberResponse, AnnounceMemberRequest, AnnounceMemberResponse, GetMembersRequest, GetMembersResponse, MemberRequest, MemberResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, HeldPeer, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, PdStoreRecord, PdBootstrapRecord, PdIdWindow, PdMemberRecord, PdFeatureLevel, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;

@@ -59,6 +59,11 @@ export const PdMethods = {
   AddOperation: method("/rhea.Pd/AddOperation", "unary", pb.AddOperationRequest, pb.AddOperationResponse),
   ListOperations: method("/rhea.Pd/ListOperations", "unary", pb.ListOperationsRequest, pb.ListOperationsResponse),
   CancelOperation: method("/rhea.Pd/CancelOperation", "unary", pb.CancelOperationRequest, pb.AddOperationResponse),
+  AddMember: method("/rhea.Pd/AddMember", "unary", pb.AddMemberRequest, pb.AddMemberResponse),
+  AnnounceMember: method("/rhea.Pd/AnnounceMember", "unary", pb.AnnounceMemberRequest, pb.AnnounceMemberResponse),
+  GetMembers: method("/rhea.Pd/GetMembers", "unary", pb.GetMembersRequest, pb.GetMembersResponse),
+  RemoveMember: method("/rhea.Pd/RemoveMember", "unary", pb.MemberRequest, pb.MemberResponse),
+  TransferPdLeader: method("/rhea.Pd/TransferPdLeader", "unary", pb.MemberRequest, pb.MemberResponse),
 };
 
 /** Raft hosts to each other. */

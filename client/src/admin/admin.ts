@@ -6,6 +6,7 @@ import {
   type ClusterConfig,
   type ClusterConfigInit,
   type ClusterInfoResponse,
+  type EvictLeadersRequestInit,
   type Operation,
   type ScanRegionsResponse,
   type Method,
@@ -14,6 +15,8 @@ import {
   type StoreRequestInit,
   type StoreResponse,
   type StoreResponseInit,
+  type MemberRequestInit,
+  type PdMember,
 } from "@rhea/proto";
 import { encodeBound, type Key } from "../keys.js";
 import { timeoutOf, type CallOptions } from "../options.js";
@@ -47,6 +50,24 @@ export interface OperationRequest {
   readonly reason?: string;
 }
 
+/** Where a member of PD stands: a learner or not yet added, a voter, or on its way out. */
+export type PdMemberState = "joining" | "member" | "removing";
+
+/** A member of PD. */
+export interface PdMemberInfo {
+  readonly memberId: number;
+  readonly name: string;
+  /** `host:port`; empty while it is not known yet. */
+  readonly address: string;
+  readonly isLeader: boolean;
+  readonly isVoter: boolean;
+  /** The leader has heard of it within about 3 s. */
+  readonly isHealthy: boolean;
+  readonly state: PdMemberState;
+  readonly version: string;
+  readonly featureLevel: number;
+}
+
 /** See the file's header. All calls reject with PD's error (NOT_FOUND, OPERATION_REFUSED, ...) or DEADLINE_EXCEEDED. */
 export interface Admin {
   clusterInfo(options?: CallOptions): Promise<ClusterInfoResponse>;
@@ -60,11 +81,25 @@ export interface Admin {
   removeStore(storeId: number, options?: ChangeOptions & { readonly force?: boolean }): Promise<StoreInfo>;
   /** Tells PD that a store's disk is gone: the store counts as dead from now on. */
   reportDiskLost(storeId: number, options: ChangeOptions & { readonly reason: string }): Promise<StoreInfo>;
-  /** Moves leaders off a store until `ttlMs` is over; must be renewed. `release` ends it at once. */
+  /**
+   * Moves leaders off a store and keeps them off for `ttlMs` (default 60,000, at most 3,600,000); must be renewed, about every third of it: a new
+   * leader of PD knows nothing of it until then. `release` ends it at once.
+   */
   evictLeaders(
     storeId: number,
-    options: ChangeOptions & { readonly ttlMs?: number; readonly release?: boolean },
+    options?: ChangeOptions & { readonly ttlMs?: number; readonly release?: boolean },
   ): Promise<StoreInfo>;
+  /** Ends {@link Admin.evictLeaders} at once. */
+  releaseLeaders(storeId: number, options?: ChangeOptions): Promise<StoreInfo>;
+  /** PD's members that are not removed, by id. */
+  members(options?: CallOptions): Promise<PdMemberInfo[]>;
+  /**
+   * Takes a member out of PD for good; resolves when it is out. Unknown or removed already is fine. Rejects with OPERATION_REFUSED where the voters
+   * left would have no live majority.
+   */
+  removeMember(name: string, options?: ChangeOptions): Promise<void>;
+  /** Moves PD's leadership to a member. Rejects with NOT_FOUND, OPERATION_REFUSED (no voter, or silent), TRANSFER_FAILED. */
+  transferPdLeader(name: string, options?: ChangeOptions): Promise<void>;
   /** Regions in key order. An absent bound is the end of the keyspace; `limit` default 10,000. */
   regions(
     options?: CallOptions & {
@@ -98,6 +133,24 @@ function present<T>(value: T | null, path: string): T {
   return value;
 }
 
+const STATES: readonly string[] = ["joining", "member", "removing"] satisfies PdMemberState[];
+
+function memberInfo(member: PdMember): PdMemberInfo {
+  const { memberId, name, address, leader, voter, healthy, version, featureLevel } = member;
+  const state = STATES.includes(member.state) ? (member.state as PdMemberState) : "member";
+  return {
+    memberId,
+    name,
+    address,
+    isLeader: leader,
+    isVoter: voter,
+    isHealthy: healthy,
+    state,
+    version,
+    featureLevel,
+  };
+}
+
 /** Makes the administration on top of a PD client. `timeoutMs`: default time per call. */
 export function createAdminCalls(pd: PdClient, timeoutMs: number): Admin {
   const { header } = pd;
@@ -113,8 +166,19 @@ export function createAdminCalls(pd: PdClient, timeoutMs: number): Admin {
     const request = { header, storeId, origin: options?.origin ?? "user", force: options?.force ?? false };
     return present((await pd.call(method, request, within(options))).store, method.path);
   };
+  const evictCall = async (request: EvictLeadersRequestInit, options: CallOptions | undefined): Promise<StoreInfo> =>
+    present((await pd.call(PdMethods.EvictLeaders, request, within(options))).store, PdMethods.EvictLeaders.path);
+  const memberRequest = (name: string, options: ChangeOptions | undefined): MemberRequestInit => ({
+    header,
+    name,
+    origin: options?.origin ?? "user",
+  });
   return {
-    clusterInfo: (options) => pd.call(PdMethods.ClusterInfo, { header }, within(options)),
+    async clusterInfo(options) {
+      const info = await pd.call(PdMethods.ClusterInfo, { header }, within(options));
+      pd.learn(info.members.map(({ address }) => address));
+      return info;
+    },
     async setClusterConfig(config, options) {
       const answer = await pd.call(PdMethods.SetClusterConfig, { header, config }, within(options));
       return present(answer.config, PdMethods.SetClusterConfig.path);
@@ -131,11 +195,26 @@ export function createAdminCalls(pd: PdClient, timeoutMs: number): Admin {
       const answer = await pd.call(PdMethods.ReportDiskLost, request, within(options));
       return present(answer.store, PdMethods.ReportDiskLost.path);
     },
-    async evictLeaders(storeId, options) {
-      const { ttlMs = 0, release = false, origin = "user" } = options;
-      const request = { header, storeId, ttlMs, release, origin };
-      const answer = await pd.call(PdMethods.EvictLeaders, request, within(options));
-      return present(answer.store, PdMethods.EvictLeaders.path);
+    evictLeaders: (storeId, options) =>
+      evictCall(
+        {
+          ...{ header, storeId, ttlMs: options?.ttlMs ?? 0, release: options?.release ?? false },
+          origin: options?.origin ?? "user",
+        },
+        options,
+      ),
+    releaseLeaders: (storeId, options) =>
+      evictCall({ header, storeId, release: true, origin: options?.origin ?? "user" }, options),
+    async members(options) {
+      const { members } = await pd.call(PdMethods.GetMembers, { header }, within(options));
+      pd.learn(members.map(({ address }) => address));
+      return members.map(memberInfo);
+    },
+    async removeMember(name, options) {
+      await pd.call(PdMethods.RemoveMember, memberRequest(name, options), within(options));
+    },
+    async transferPdLeader(name, options) {
+      await pd.call(PdMethods.TransferPdLeader, memberRequest(name, options), within(options));
     },
     async regions(options) {
       const request = {

@@ -83,6 +83,13 @@ export class PdClient {
     }
   }
 
+  /** Takes in where PD's members are, for when the ones that it was given are gone. */
+  learn(addresses: readonly string[]): void {
+    for (const address of addresses) {
+      if (address !== "" && !this.#addresses.includes(address)) this.#addresses.push(address);
+    }
+  }
+
   /** Closes all channels; calls that wait reject. */
   close(): void {
     this.#isClosed = true;

@@ -2,6 +2,7 @@
 export { nodeClock, nodeRng, nodeScheduler } from "./time.js";
 export { nodeDisk } from "./disk.js";
 export { createLogger } from "./log.js";
+export type { ProcessLogger } from "./log.js";
 export { grpcNet } from "./grpc-net.js";
 export type { GrpcNetOptions } from "./grpc-net.js";
 export { startStatusServer } from "./status-server.js";

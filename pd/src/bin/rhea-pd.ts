@@ -1,6 +1,6 @@
 /** The process `rhea-pd`: `rhea-pd --config pd.yaml`, every key also by flag and environment. */
 import { readFileSync } from "node:fs";
-import { loadConfig, RheaError } from "@rhea/common";
+import { loadConfig, RheaError, type LogLevel } from "@rhea/common";
 import { createLogger, runMain } from "@rhea/common/env-node";
 import { PD_CONFIG, startPd } from "../env-node/index.js";
 
@@ -27,10 +27,18 @@ runMain("rhea-pd", async (context) => {
   const { argv, env, shutdown } = context;
   const { file, rest } = readConfigFile(argv);
   const config = loadConfig(PD_CONFIG, { ...(file === undefined ? {} : { file }), argv: rest, env });
-  const logger = createLogger({ name: config.name, level: config.logLevel as "error" | "warn" | "info" | "debug" });
-  const pd = await startPd(config, logger, (error) => context.fail(error));
-  console.log(
-    `rhea-pd ${config.name} ready: cluster ${config.clusterId}, address ${pd.address}, status ${pd.statusAddress}`,
+  const logger = createLogger({ name: config.name, level: config.logLevel as LogLevel });
+  const setLevel = (level: string): void => logger.setLevel((level === "" ? config.logLevel : level) as LogLevel);
+  const starting = startPd(config, logger, (error) => context.fail(error), setLevel);
+  // Stopped while it waits to be taken in: there is nothing yet that would have to be closed in order.
+  const pd = await Promise.race([starting, shutdown.then(() => undefined)]);
+  if (pd === undefined) return;
+  pd.ready.then(
+    () =>
+      console.log(
+        `rhea-pd ${config.name} ready: cluster ${config.clusterId}, address ${pd.address}, status ${pd.statusAddress}`,
+      ),
+    () => undefined, // closed before it was ready
   );
   const reason = await shutdown;
   logger.log("info", "stops", { reason });

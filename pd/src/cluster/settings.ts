@@ -24,6 +24,8 @@ export interface ClusterSettings {
   readonly regionBalanceLimit: number;
   /** Labels that tell failure domains, widest first. Default zone, rack, host. Not changeable at run time. */
   readonly locationLabels: readonly string[];
+  /** Least level that all processes log; empty (default): each its own. */
+  readonly logLevel: string;
 }
 
 /** The defaults of {@link ClusterSettings}. */
@@ -39,7 +41,10 @@ export const DEFAULT_SETTINGS: ClusterSettings = {
   leaderBalanceLimit: 4,
   regionBalanceLimit: 4,
   locationLabels: ["zone", "rack", "host"],
+  logLevel: "",
 };
+
+const LOG_LEVELS: readonly string[] = ["", "error", "warn", "info", "debug"];
 
 /** Lays the present fields of `update` over `base`. Throws INVALID_ARGUMENT for values out of range. */
 export function mergeSettings(base: ClusterSettings, update: ClusterConfig): ClusterSettings {
@@ -57,7 +62,9 @@ export function mergeSettings(base: ClusterSettings, update: ClusterConfig): Clu
     leaderBalanceLimit: update.leaderBalanceLimit ?? base.leaderBalanceLimit,
     regionBalanceLimit: update.regionBalanceLimit ?? base.regionBalanceLimit,
     locationLabels: base.locationLabels,
+    logLevel: update.logLevel ?? base.logLevel,
   };
+  if (!LOG_LEVELS.includes(merged.logLevel)) refuse("logLevel", merged.logLevel, 'error, warn, info, debug or ""');
   if (![1, 3, 5, 7].includes(merged.replicas)) refuse("replicas", merged.replicas, "1, 3, 5 or 7");
   if (merged.regionMaxBytes < 4096) refuse("regionMaxBytes", merged.regionMaxBytes, "at least 4096");
   if (merged.regionMaxKeys < 2) refuse("regionMaxKeys", merged.regionMaxKeys, "at least 2");
@@ -86,6 +93,7 @@ export function mergeUpdates(earlier: ClusterConfig, update: ClusterConfig): Clu
     schedulingPaused: update.schedulingPaused ?? earlier.schedulingPaused,
     leaderBalanceLimit: update.leaderBalanceLimit ?? earlier.leaderBalanceLimit,
     regionBalanceLimit: update.regionBalanceLimit ?? earlier.regionBalanceLimit,
+    logLevel: update.logLevel ?? earlier.logLevel,
   };
 }
 
@@ -102,5 +110,6 @@ export function settingsToProto(settings: ClusterSettings): ClusterConfigInit {
     schedulingPaused: settings.isSchedulingPaused,
     leaderBalanceLimit: settings.leaderBalanceLimit,
     regionBalanceLimit: settings.regionBalanceLimit,
+    logLevel: settings.logLevel,
   };
 }

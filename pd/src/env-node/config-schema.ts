@@ -23,6 +23,12 @@ export const PD_CONFIG = {
     doc: "host:port of the status pages (HTTP)",
   },
   dataDir: { type: "string", required: true, doc: "directory of its data" },
+  join: {
+    type: "strings",
+    default: [],
+    format: "address",
+    doc: "host:port of PD's members: an empty dataDir becomes a new member there; later, further places to look for them",
+  },
   initialState: {
     type: "string",
     values: ["new", "existing"],

@@ -44,6 +44,7 @@ describe("startPd", () => {
 
   async function start(...argv: string[]): Promise<RpcChannel> {
     pd = await startPd(configOf(argv), silentLogger, (error) => assert.fail(error));
+    await pd.ready;
     channel = grpcNet().connect(pd.address);
     return channel;
   }

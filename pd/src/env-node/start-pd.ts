@@ -1,11 +1,12 @@
 /** Puts a PD member together from Node's environment. */
-import { type ConfigOf, type Logger, RheaError, tlsFiles } from "@rhea/common";
+import { type ConfigOf, type Disk, type Logger, type Net, RheaError, type Scheduler, tlsFiles } from "@rhea/common";
 import { grpcNet, nodeClock, nodeDisk, nodeRng, nodeScheduler, startStatusServer } from "@rhea/common/env-node";
 import { ClusterConfig } from "@rhea/proto";
 import { openLevelKv } from "@rhea/store/env-node";
 import { DEFAULT_SETTINGS, mergeSettings, type ClusterSettings } from "../cluster/index.js";
 import { Announcer, joinMembers, MemberBook } from "../members/index.js";
 import {
+  FIRST_MEMBER,
   markReady,
   openEngineMetadata,
   openMemberIdentity,
@@ -53,8 +54,13 @@ export async function startPd(
   const settings = settingsOf(config);
   const { clusterId, name, dataDir } = config;
   const disk = nodeDisk;
+  const tls = tlsFiles({
+    caFile: config["tls.caFile"],
+    certFile: config["tls.certFile"],
+    keyFile: config["tls.keyFile"],
+  });
+  const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet({ tls, logger }), logger };
   await prepareDirectory(dataDir);
-  const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet(), logger };
   const closers: (() => Promise<unknown> | undefined)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -68,7 +74,7 @@ export async function startPd(
     let pd: Pd | undefined;
     const status = await startStatusServer({ address: config.statusAddress, routes: statusPages(() => pd) });
     closers.push(() => status.close());
-    const book = new MemberBook({ disk, directory: dataDir, logger });
+    const book = new MemberBook(logger, { disk, directory: dataDir });
     await book.load();
     closers.push(() => book.flush());
     const identity = await idOf(claimed, config, book, env);
@@ -89,7 +95,7 @@ export async function startPd(
     metadata = await openEngineMetadata({
       ...{ env, kv, clusterId, memberId, incarnation, bootNonce: nodeRng.bytes(16) },
       ...{ logDirectory: `${dataDir}/log`, snapshotDirectory: `${dataDir}/snapshots` },
-      expect: identity.isReady ? "known" : config.join.length > 0 ? "joining" : "first",
+      expect: identity.isReady ? "known" : memberId === FIRST_MEMBER ? "first" : "joining",
       resolve: (id) => book.resolve(id),
       onChanged: noteChange,
       onFatal,
@@ -115,10 +121,12 @@ export async function startPd(
     advertised = config.advertiseAddress ?? address;
     pd = member;
     announcer.announce();
+    const ready = member.untilReady();
+    ready.catch(() => undefined); // who asks hears of it
     return {
       address,
       statusAddress: status.address,
-      ready: member.untilReady(),
+      ready,
       close: async () => {
         await member.leading?.writeBehind.flush().catch(() => undefined); // it is flushed again, with its error, at the end
         await opened.handOver(HAND_OVER_MS);

@@ -1,26 +1,32 @@
 /** The status pages of `rhea-pd`: /livez, /readyz, /metrics, /debug/cluster. */
 import type { StatusPage } from "@rhea/common/env-node";
 import { storeHealth } from "../cluster/index.js";
-import type { Coordinator, Pd } from "../service/index.js";
+import type { Coordinator, Pd, Readiness } from "../service/index.js";
 import { formatMetrics, type Metric } from "./metrics-text.js";
 
-/** Makes the routes of the status server. */
-export function statusPages(pd: Pd): Record<string, () => StatusPage> {
+/** Makes the routes of the status server. `member` gives undefined until the process serves: alive, not ready. */
+export function statusPages(member: () => Pd | undefined): Record<string, () => StatusPage> {
   return {
     "/livez": () => ({ status: 200, body: "ok\n" }),
-    "/readyz": () =>
-      pd.leading === undefined ? { status: 503, body: "does not lead yet\n" } : { status: 200, body: "ok\n" },
+    "/readyz": () => {
+      const readiness = readinessOf(member());
+      return readiness.isReady ? { status: 200, body: "ok\n" } : { status: 503, body: `${readiness.reason}\n` };
+    },
     "/metrics": () => ({
       status: 200,
       contentType: "text/plain; version=0.0.4; charset=utf-8",
-      body: formatMetrics(pdMetrics(pd.leading)),
+      body: formatMetrics(pdMetrics(member())),
     }),
     "/debug/cluster": () => ({
-      status: pd.leading === undefined ? 503 : 200,
+      status: member()?.leading === undefined ? 503 : 200,
       contentType: "application/json",
-      body: `${JSON.stringify(describeCluster(pd.leading), undefined, 2)}\n`,
+      body: `${JSON.stringify(describeCluster(member()?.leading), undefined, 2)}\n`,
     }),
   };
+}
+
+function readinessOf(member: Pd | undefined): Readiness {
+  return member?.readiness ?? { isReady: false, reason: "starts, or asks PD's members to be taken in" };
 }
 
 const MAX_REGIONS_SHOWN = 1000;
@@ -48,13 +54,38 @@ function describeCluster(coordinator: Coordinator | undefined): unknown {
   };
 }
 
-function pdMetrics(coordinator: Coordinator | undefined): readonly Metric[] {
-  const isLeader: Metric = {
-    ...{ name: "rhea_pd_is_leader", type: "gauge", help: "1 while this member leads." },
-    samples: [{ value: coordinator === undefined ? 0 : 1 }],
-  };
-  if (coordinator === undefined) return [isLeader];
-  return [isLeader, ...clusterMetrics(coordinator), ...workMetrics(coordinator)];
+function pdMetrics(member: Pd | undefined): readonly Metric[] {
+  const coordinator = member?.leading;
+  const flags: readonly Metric[] = [
+    {
+      ...{ name: "rhea_pd_is_leader", type: "gauge", help: "1 while this member leads." },
+      samples: [{ value: coordinator === undefined ? 0 : 1 }],
+    },
+    {
+      ...{ name: "rhea_pd_is_ready", type: "gauge", help: "1 while this member leads or hears the leader as a voter." },
+      samples: [{ value: readinessOf(member).isReady ? 1 : 0 }],
+    },
+  ];
+  if (coordinator === undefined) return flags;
+  return [...flags, ...memberMetrics(coordinator), ...clusterMetrics(coordinator), ...workMetrics(coordinator)];
+}
+
+function memberMetrics(coordinator: Coordinator): readonly Metric[] {
+  const byState = new Map<string, number>();
+  for (const { state, healthy } of coordinator.members.list()) {
+    const key = healthy === true ? (state ?? "") : "unreachable";
+    byState.set(key, (byState.get(key) ?? 0) + 1);
+  }
+  return [
+    {
+      ...{ name: "rhea_pd_members", type: "gauge", help: "PD's members by state; unreachable: not heard of lately." },
+      samples: [...byState].map(([state, value]) => ({ labels: { state }, value })),
+    },
+    {
+      ...{ name: "rhea_pd_feature_level", type: "gauge", help: "Feature level in force." },
+      samples: [{ value: coordinator.featureLevel() }],
+    },
+  ];
 }
 
 function clusterMetrics(coordinator: Coordinator): readonly Metric[] {

@@ -4,7 +4,9 @@
  */
 export { openEngineMetadata } from "./engine-metadata.js";
 export { IdSource } from "./id-source.js";
-export { markReady, openMemberIdentity } from "./member-identity.js";
+export type { EngineMetadataStore } from "./engine-metadata.js";
+export { FIRST_MEMBER, markReady, openMemberIdentity, setMemberId } from "./member-identity.js";
+export type { MemberIdentity } from "./member-identity.js";
 export { MemoryMetadata } from "./memory-metadata.js";
 export type { MetadataEntry, MetadataStore } from "./metadata-store.js";
 export { Records } from "./records.js";

@@ -3,17 +3,20 @@ import { readWholeFile, replaceFile, RheaError, type Disk, type Rng } from "@rhe
 
 const FILE = "identity.json";
 const FORMAT = 1;
+/** Id of the member that nobody added. Ids of others come from PD's allocator, which begins above it. */
+export const FIRST_MEMBER = 1;
 
 /** The identity, already advanced for this start. */
 export interface MemberIdentity {
   readonly clusterId: number;
+  /** 0: asked for and not known yet. */
   readonly memberId: number;
   readonly name: string;
   /** Hexadecimal. */
   readonly uuid: string;
   /** Rises by one at every start. */
   readonly incarnation: number;
-  /** False until the metadata region was opened once: from then on its absence is a loss, not a first start. */
+  /** False until this member had the metadata region once: from then on its absence is a loss, not a first start. */
   readonly isReady: boolean;
 }
 
@@ -23,6 +26,7 @@ interface IdentityFile extends MemberIdentity {
 
 /**
  * Reads the identity and makes its next incarnation durable, or makes a new one. `isExpected`: an empty directory is then a lost disk.
+ * `joins`: a new identity has no member id yet, else it is the first member.
  * Throws DISK_LOST, CLUSTER_MISMATCH (other cluster or member name), VERSION_UNSUPPORTED, CORRUPTION.
  */
 export async function openMemberIdentity(options: {
@@ -32,6 +36,7 @@ export async function openMemberIdentity(options: {
   readonly clusterId: number;
   readonly name: string;
   readonly isExpected: boolean;
+  readonly joins: boolean;
 }): Promise<MemberIdentity> {
   const { disk, rng, directory, clusterId, name } = options;
   const path = `${directory}/${FILE}`;
@@ -50,7 +55,7 @@ export async function openMemberIdentity(options: {
   }
   const identity: MemberIdentity = {
     clusterId,
-    memberId: known?.memberId ?? 1,
+    memberId: known?.memberId ?? (options.joins ? 0 : FIRST_MEMBER),
     name,
     uuid: known?.uuid ?? rng.bytes(16).toString("hex"),
     incarnation: (known?.incarnation ?? 0) + 1,
@@ -64,6 +69,18 @@ export async function openMemberIdentity(options: {
 /** Notes, durably, that the metadata region exists from now on. */
 export async function markReady(disk: Disk, directory: string, identity: MemberIdentity): Promise<void> {
   if (!identity.isReady) await writeIdentity(disk, directory, { ...identity, isReady: true });
+}
+
+/** Notes, durably, the id that PD's leader gave. */
+export async function setMemberId(
+  disk: Disk,
+  directory: string,
+  identity: MemberIdentity,
+  memberId: number,
+): Promise<MemberIdentity> {
+  const named = { ...identity, memberId };
+  await writeIdentity(disk, directory, named);
+  return named;
 }
 
 function writeIdentity(disk: Disk, directory: string, identity: MemberIdentity): Promise<void> {

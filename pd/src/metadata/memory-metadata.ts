@@ -1,5 +1,6 @@
 /** A metadata store in memory, for tests: one member that leads unless told otherwise. */
 import { RheaError } from "@rhea/common";
+import type { MemberGroup } from "../members/index.js";
 import type { MetadataEntry, MetadataStore } from "./metadata-store.js";
 
 /** The state outlives a store object, as a disk would: pass the same map again to "restart". */
@@ -9,9 +10,12 @@ export class MemoryMetadata implements MetadataStore {
   #isLeader = true;
   /** Records written or removed so far. */
   writes = 0;
+  readonly group: MemberGroup;
 
-  constructor(records: Map<string, Uint8Array> = new Map()) {
+  /** `group`: default one member, id 1. */
+  constructor(records: Map<string, Uint8Array> = new Map(), group?: MemberGroup) {
     this.#records = records;
+    this.group = group ?? this.#loneMember();
   }
 
   get isLeader(): boolean {
@@ -65,8 +69,28 @@ export class MemoryMetadata implements MetadataStore {
     listener(this.#isLeader);
   }
 
+  async handOver(): Promise<void> {
+    // Nobody else is there.
+  }
+
   async close(): Promise<void> {
     this.#listener = undefined;
+  }
+
+  #loneMember(): MemberGroup {
+    const refuse = () => Promise.reject(new RheaError("OPERATION_REFUSED", "a store in memory has one member"));
+    const isLeader = () => this.#isLeader;
+    return {
+      isLoaded: true,
+      get leaderId() {
+        return isLeader() ? 1 : 0;
+      },
+      peers: () => [{ memberId: 1, isVoter: true }],
+      progress: () => (isLeader() ? [{ memberId: 1, isVoter: true, isCaughtUp: true, silentMs: 0 }] : []),
+      addPeer: refuse,
+      removePeer: refuse,
+      transferTo: refuse,
+    };
   }
 
   #requireLeader(): void {

@@ -1,6 +1,15 @@
-/** What PD keeps and under which keys: `cluster`, `config`, `ids`, `store/ID`, `region/ID`, `operation/ID` (ids as 16 hexadecimal digits). */
+/** What PD keeps and under which keys: `cluster`, `config`, `ids`, `feature`, `store/ID`, `region/ID`, `operation/ID`, `member/ID` (ids as 16 hexadecimal digits). */
 import { InvariantError } from "@rhea/common";
-import { ClusterConfig, Operation, PdBootstrapRecord, PdIdWindow, PdStoreRecord, Region } from "@rhea/proto";
+import {
+  ClusterConfig,
+  Operation,
+  PdBootstrapRecord,
+  PdFeatureLevel,
+  PdIdWindow,
+  PdMemberRecord,
+  PdStoreRecord,
+  Region,
+} from "@rhea/proto";
 import {
   regionFromProto,
   regionToProto,
@@ -9,16 +18,19 @@ import {
   type RegionDescriptor,
   type StoreView,
 } from "../cluster/index.js";
+import { memberFromRecord, memberToRecord, type MemberRecord } from "../members/index.js";
 import { operationFromProto, operationToProto, type OperationView } from "../operations/index.js";
 import type { MetadataEntry, MetadataStore } from "./metadata-store.js";
 
 const CLUSTER_KEY = "cluster";
 const CONFIG_KEY = "config";
 const IDS_KEY = "ids";
+const FEATURE_KEY = "feature";
 /** The first id that is given out: 1 is PD's own group. */
 const FIRST_ID = 2;
 
-const idKey = (kind: "store" | "region" | "operation", id: number) => `${kind}/${id.toString(16).padStart(16, "0")}`;
+const idKey = (kind: "store" | "region" | "operation" | "member", id: number) =>
+  `${kind}/${id.toString(16).padStart(16, "0")}`;
 
 /** Everything that was persisted. */
 export interface PersistedState {
@@ -31,6 +43,10 @@ export interface PersistedState {
   /** In no order; where two overlap the higher version is right. */
   readonly regions: readonly RegionDescriptor[];
   readonly operations: readonly OperationView[];
+  /** PD's members, removed ones too. */
+  readonly members: readonly MemberRecord[];
+  /** The feature level in force. */
+  readonly featureLevel: number;
 }
 
 /** Reads and writes PD's records. */
@@ -45,6 +61,7 @@ export class Records {
   async load(nowMs: number): Promise<PersistedState> {
     const one = async (key: string) => (await this.#metadata.scan(key)).find((entry) => entry.key === key)?.value;
     const [bootstrap, config, ids] = [await one(CLUSTER_KEY), await one(CONFIG_KEY), await one(IDS_KEY)];
+    const feature = await one(FEATURE_KEY);
     const stores = await this.#metadata.scan("store/");
     const regions = await this.#metadata.scan("region/");
     const operations = await this.#metadata.scan("operation/");
@@ -59,7 +76,30 @@ export class Records {
       }),
       regions: regions.map(({ value }) => regionFromProto(Region.decode(value))),
       operations: operations.flatMap(({ value }) => operationFromProto(Operation.decode(value), nowMs) ?? []),
+      members: await this.members(),
+      featureLevel: feature === undefined ? 1 : PdFeatureLevel.decode(feature).level,
     };
+  }
+
+  /** The records of PD's members as applied here; on a follower they may be a little old. */
+  async members(): Promise<readonly MemberRecord[]> {
+    const members = await this.#metadata.scan("member/");
+    return members.flatMap(({ value }) => memberFromRecord(PdMemberRecord.decode(value)) ?? []);
+  }
+
+  /** What SetClusterConfig wrote, as applied here. */
+  async config(): Promise<ClusterConfig> {
+    const entry = (await this.#metadata.scan(CONFIG_KEY)).find(({ key }) => key === CONFIG_KEY);
+    return ClusterConfig.decode(entry?.value ?? new Uint8Array());
+  }
+
+  async saveMember(member: MemberRecord): Promise<void> {
+    const value = PdMemberRecord.encode(memberToRecord(member)).finish();
+    await this.#metadata.put([{ key: idKey("member", member.memberId), value }]);
+  }
+
+  async saveFeatureLevel(level: number): Promise<void> {
+    await this.#metadata.put([{ key: FEATURE_KEY, value: PdFeatureLevel.encode({ level }).finish() }]);
   }
 
   /** Records the first region unless one is recorded: exactly one caller wins. */

@@ -19,12 +19,14 @@ import {
   type StoreIntent,
   type StoreView,
 } from "../cluster/index.js";
+import { MemberKeeper, type MemberGroup, type ProvenMember } from "../members/index.js";
 import { IdSource, WriteBehind, type PersistedState, type Records } from "../metadata/index.js";
 import { OperationTable, type OperationView } from "../operations/index.js";
 import { builtInHandlers, HeartbeatPipeline, type HeartbeatHandler } from "../pipeline/index.js";
 import { emptinessDoubt } from "../schedule/index.js";
+import { FeatureLevel } from "./feature-level.js";
 import { HeldPeerClaims } from "./held-peer-claims.js";
-import { requireAdmissible } from "./identity-rules.js";
+import { requireAdmissible, requireLevel } from "./identity-rules.js";
 import { Planner } from "./planner.js";
 import { SessionTable, type SessionStream } from "./sessions.js";
 import { StoreChanges } from "./store-changes.js";
@@ -38,6 +40,9 @@ export interface CoordinatorOptions {
   readonly settings: ClusterSettings;
   readonly records: Records;
   readonly persisted: PersistedState;
+  /** PD's group, and this member in it. */
+  readonly group: MemberGroup;
+  readonly self: () => ProvenMember;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
@@ -55,12 +60,14 @@ export class Coordinator {
   readonly ids: IdSource;
   readonly records: Records;
   readonly writeBehind: WriteBehind;
+  readonly members: MemberKeeper;
   readonly clusterId: number;
   readonly logger: Logger;
   /** Region reports by how they ended. */
   readonly counters = { reports: 0, refused: 0 };
   isBootstrapped: boolean;
   readonly #options: CoordinatorOptions;
+  readonly #level: FeatureLevel;
   readonly #claims = new HeldPeerClaims();
   readonly #storeChanges = new StoreChanges();
   readonly #tombstoning = new Set<number>();
@@ -88,6 +95,15 @@ export class Coordinator {
       (count) => this.ids.take(count),
       (operation) => this.#onOperation(operation),
     );
+    this.#level = new FeatureLevel(persisted.featureLevel, (level) => records.saveFeatureLevel(level), logger);
+    this.members = new MemberKeeper({
+      ...{ group: options.group, self: options.self, records: persisted.members },
+      ...{ clock: options.clock, scheduler, logger },
+      save: (record) => records.saveMember(record),
+      allocateId: () => this.ids.allocate(1),
+      featureLevel: () => this.#level.required,
+      onChanged: () => this.sessions.broadcastMembers(this.members.list()),
+    });
     this.sessions = new SessionTable(scheduler, () => this.featureLevel());
     this.planner = new Planner({
       cluster: this.cluster,
@@ -109,12 +125,9 @@ export class Coordinator {
     return this.#options.clock.monotonicMs();
   }
 
-  /** The level that all stores understand. */
+  /** The feature level in force: all stores and members speak it; it never falls. */
   featureLevel(): number {
-    const levels = this.cluster.stores
-      .all()
-      .flatMap((s) => (s.lifecycle === "tombstone" || s.featureLevel === 0 ? [] : [s.featureLevel]));
-    return levels.length === 0 ? 1 : Math.min(...levels);
+    return this.#level.inForce;
   }
 
   /** Registers or renews a store; durable when it resolves. Throws what {@link requireAdmissible} throws. */
@@ -122,6 +135,7 @@ export class Coordinator {
     const { stores } = this.cluster;
     const nowMs = this.nowMs();
     requireAdmissible(identity, this.cluster, nowMs);
+    requireLevel(identity, this.#level.required);
     const known = stores.get(identity.storeId);
     if (known === undefined && !this.ids.wasGivenOut(identity.storeId)) {
       throw new RheaError(
@@ -155,6 +169,7 @@ export class Coordinator {
     this.cluster.stores.heard(storeId, null, this.nowMs());
     this.sessions.sendStores(storeId, this.addressBook());
     this.sessions.sendConfig(storeId, settingsToProto(this.cluster.settings));
+    this.sessions.sendMembers(storeId, this.members.list());
     this.#kick();
   }
 
@@ -295,6 +310,7 @@ export class Coordinator {
     this.#isClosed = true;
     this.#timer?.cancel();
     this.writeBehind.close();
+    this.members.close();
     this.sessions.closeAll(error);
   }
 
@@ -372,6 +388,17 @@ export class Coordinator {
     for (const regionId of this.operations.due(nowMs)) this.dispatch(regionId);
     for (const store of this.cluster.stores.all()) this.#finishDrain(store);
     this.planner.tick(nowMs);
+    this.members.step();
+    void this.#level.consider(this.#spokenLevels());
+  }
+
+  /** The feature levels of all that take part: stores and members that are not gone. */
+  #spokenLevels(): number[] {
+    const parts = [
+      ...this.cluster.stores.all().filter(({ lifecycle }) => lifecycle !== "tombstone"),
+      ...this.members.present(),
+    ];
+    return parts.map(({ featureLevel }) => Math.max(1, featureLevel));
   }
 
   #finishDrain({ storeId, lifecycle }: StoreView): void {

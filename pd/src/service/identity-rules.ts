@@ -26,6 +26,16 @@ export function requireAdmissible(identity: StoreIdentity, view: ClusterView, no
   }
 }
 
+/** Throws VERSION_UNSUPPORTED for a store that does not speak the feature level in force. */
+export function requireLevel({ storeId, name, featureLevel, version }: StoreIdentity, inForce: number): void {
+  // Stores that do not say their level are of the first one.
+  if (Math.max(1, featureLevel) >= inForce) return;
+  throw new RheaError(
+    "VERSION_UNSUPPORTED",
+    `store ${storeId} (${name}, version ${version}) speaks feature level ${featureLevel}, the cluster is at ${inForce}: start a newer version`,
+  );
+}
+
 function requireSameIdentity(identity: StoreIdentity, known: StoreView): void {
   const { storeId } = identity;
   const stale = (why: string) => new RheaError("STALE_IDENTITY", `store ${storeId} (${known.name}): ${why}`);

@@ -4,4 +4,4 @@
  */
 export { Coordinator } from "./coordinator.js";
 export { createPd } from "./pd.js";
-export type { Pd, PdOptions } from "./pd.js";
+export type { Pd, PdOptions, Readiness } from "./pd.js";

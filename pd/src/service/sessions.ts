@@ -5,6 +5,7 @@ import type {
   DestroyPeerInit,
   ErrorInit,
   OperationStepInit,
+  PdMemberInit,
   PdToStoreInit,
   StoreInit,
 } from "@rhea/proto";
@@ -21,6 +22,7 @@ interface Outbox {
   stores: StoreInit[];
   destroy: DestroyPeerInit[];
   config: ClusterConfigInit | undefined;
+  members: readonly PdMemberInit[];
 }
 
 /** One store process's stream. */
@@ -88,6 +90,16 @@ export class SessionTable {
     if (outbox !== undefined) outbox.config = config;
   }
 
+  sendMembers(storeId: number, members: readonly PdMemberInit[]): void {
+    const outbox = this.#outbox(storeId);
+    if (outbox !== undefined) outbox.members = members;
+  }
+
+  /** Tells every store where PD's members are. */
+  broadcastMembers(members: readonly PdMemberInit[]): void {
+    for (const storeId of this.#sessions.keys()) this.sendMembers(storeId, members);
+  }
+
   /** Tells every store of a change in the address book. */
   broadcastStores(stores: readonly StoreInit[]): void {
     for (const storeId of this.#sessions.keys()) this.sendStores(storeId, stores);
@@ -117,7 +129,7 @@ export class SessionTable {
   #outbox(storeId: number): Outbox | undefined {
     const session = this.#sessions.get(storeId);
     if (session === undefined) return undefined;
-    session.outbox ??= { steps: [], stores: [], destroy: [], config: undefined };
+    session.outbox ??= { steps: [], stores: [], destroy: [], config: undefined, members: [] };
     this.#dirty.add(session);
     if (!this.#isScheduled) {
       this.#isScheduled = true;

@@ -269,6 +269,7 @@ const emptyConfig = {
     regionMaxKeys: null,
     maxDownTimeMs: null,
     disconnectedAfterMs: null,
+    logLevel: null,
   },
   ...{ operationLimit: null, schedulingPaused: null, leaderBalanceLimit: null, regionBalanceLimit: null },
 };

@@ -19,6 +19,7 @@ import {
   type ClusterSettings,
   type RegionPeer,
 } from "../cluster/index.js";
+import { MemberBook } from "../members/index.js";
 import { MemoryMetadata } from "../metadata/index.js";
 import { bootstrap } from "../service/cluster-api.js";
 import { createPd, type Coordinator, type Pd } from "../service/index.js";
@@ -31,6 +32,10 @@ const ELECTION_MS = 1200;
 const HEARTBEAT_MS = 1000;
 const FULL_ROUND_EVERY = 30;
 export const MIB = 1024 ** 2;
+
+const SELF = {
+  ...{ memberId: 1, name: "pd-1", address: "pd:1", incarnation: 1, uuid: "01", version: "0", featureLevel: 1 },
+};
 
 /** A simulated store process. */
 export interface VirtualStore {
@@ -201,7 +206,7 @@ export class VirtualCluster {
 
   #startPd(): Pd {
     return createPd({
-      ...{ clusterId: 1, memberId: 1, name: "pd-1", address: () => "pd:1", version: "0", settings: this.#settings },
+      ...{ clusterId: 1, self: () => SELF, book: new MemberBook(silentLogger), settings: this.#settings },
       ...{ metadata: new MemoryMetadata(this.metadata), clock: this.time, scheduler: this.time, logger: silentLogger },
     });
   }

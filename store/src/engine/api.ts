@@ -146,6 +146,8 @@ export interface StoreEngine {
   regions(): RegionHandle[];
   region(regionId: number): RegionHandle | undefined;
   faults(): RegionFault[];
+  /** Whether this store's newest peer of the region left it, or lost the bootstrap: its tombstone is in the log. */
+  wasDestroyed(regionId: number): boolean;
   /** Registers the raft, Cli and Kv services on the server that the owner listens with. */
   addServices(server: RpcServer): void;
   /** Creates the first region of a cluster or an initial one; durable when resolved. Throws ALREADY_EXISTS. */

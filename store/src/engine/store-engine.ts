@@ -166,6 +166,10 @@ export class StoreEngineCore implements StoreEngine {
     return faults;
   }
 
+  wasDestroyed(regionId: number): boolean {
+    return this.#parts.log.group(regionId)?.lifecycle.state === "destroyed";
+  }
+
   addServices(server: RpcServer): void {
     this.host.addServices(server);
     addKvService(server, this, this.#parts.options, this.#parts.replies);

@@ -2,7 +2,7 @@
  * operator: keeps Rhea clusters as their RheaCluster objects describe them. Here are the pure parts, for tools and the simulator:
  * reading and checking a cluster file, and the plan. `@rhea/operator/env-node` runs clusters of local processes.
  */
-export { API_VERSION, KIND, parseClusterFile, resolveCluster } from "./api/index.js";
+export { API_VERSION, KIND, RULE_CASES, STORE_KIND, parseClusterFile, resolveCluster } from "./api/index.js";
 export type {
   Condition,
   DesiredCluster,
@@ -10,6 +10,7 @@ export type {
   RheaCluster,
   RheaClusterSpec,
   RheaClusterStatus,
+  RheaStore,
   StoreStatus,
 } from "./api/index.js";
 export { describeBlocked, describeStep, plan } from "./plan/index.js";

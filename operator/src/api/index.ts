@@ -26,4 +26,6 @@ export type {
   RheaClusterStatus,
   StoreStatus,
 } from "./gen/rhea-cluster.js";
+export { RULE_CASES } from "./rule-cases.js";
+export type { RuleCase } from "./rule-cases.js";
 export type { RheaStore, RheaStoreSpec, RheaStoreStatus } from "./gen/rhea-store.js";

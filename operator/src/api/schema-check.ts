@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject } from "ajv";
 import { API_VERSION, KIND, RHEA_CLUSTER_SCHEMA } from "./gen/rhea-cluster.js";
+import { RHEA_STORE_SCHEMA, STORE_KIND } from "./gen/rhea-store.js";
 
 /** Something wrong in a cluster, at a place given by the keys that lead to it. */
 export interface SpecIssue {
@@ -13,24 +14,27 @@ type Schema = Readonly<Record<string, unknown>>;
 
 const SHOWN_CHARS = 60;
 
-const METADATA: Schema = {
+/** A whole date, time and offset, which is more than every runtime's Date.parse asks for. */
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
+const metadata = (maxLength: number): Schema => ({
   type: "object",
   required: ["name"],
   additionalProperties: false,
   properties: {
-    name: { type: "string", pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$", minLength: 1, maxLength: 40 },
+    name: { type: "string", pattern: "^[a-z]([-a-z0-9]*[a-z0-9])?$", minLength: 1, maxLength },
     namespace: { type: "string" },
     labels: { type: "object", additionalProperties: { type: "string" } },
     annotations: { type: "object", additionalProperties: { type: "string" } },
   },
-};
+});
 
 /**
- * The CRD's schema as an API server would apply it to a user's file with strict field validation: unknown keys are errors, and the
+ * A CRD's schema as an API server would apply it to a user's file with strict field validation: unknown keys are errors, and the
  * parts that the server owns are closed.
  */
-function strictSchema(): Schema {
-  const closed = close(RHEA_CLUSTER_SCHEMA);
+function strictSchema(schema: Schema, kind: string, nameLength: number): Schema {
+  const closed = close(schema);
   const { status: _status, ...properties } = closed["properties"] as Record<string, Schema>;
   return {
     ...closed,
@@ -38,8 +42,8 @@ function strictSchema(): Schema {
     properties: {
       ...properties,
       apiVersion: { enum: [API_VERSION] },
-      kind: { enum: [KIND] },
-      metadata: METADATA,
+      kind: { enum: [kind] },
+      metadata: metadata(nameLength),
     },
   };
 }
@@ -52,16 +56,34 @@ function close(node: Schema): Schema {
     result["additionalProperties"] = false;
   }
   if (node["items"] !== undefined) result["items"] = close(node["items"] as Schema);
+  if (node["x-kubernetes-int-or-string"] === true) {
+    delete result["anyOf"];
+    result["type"] = ["integer", "string"];
+  }
   return result;
 }
 
-const check = new Ajv({ strict: false, allErrors: true, verbose: true, validateFormats: false }).compile(
-  strictSchema(),
-);
+const ajv = new Ajv({
+  strict: false,
+  allErrors: true,
+  verbose: true,
+  formats: {
+    "date-time": (text: string) => DATE_TIME.test(text) && !Number.isNaN(Date.parse(text)),
+    int32: true,
+    int64: true,
+  },
+});
+const checkCluster = ajv.compile(strictSchema(RHEA_CLUSTER_SCHEMA, KIND, 40));
+const checkStore = ajv.compile(strictSchema(RHEA_STORE_SCHEMA, STORE_KIND, 63));
 
-/** Returns everything that the schema finds wrong in a parsed cluster; empty if it is well formed. */
+/** Returns everything that the schema finds wrong in a parsed RheaCluster; empty if it is well formed. */
 export function schemaIssues(cluster: unknown): readonly SpecIssue[] {
-  return check(cluster) ? [] : (check.errors ?? []).map(toIssue);
+  return checkCluster(cluster) ? [] : (checkCluster.errors ?? []).map(toIssue);
+}
+
+/** Returns everything that the schema finds wrong in a RheaStore, as {@link schemaIssues} does in a RheaCluster. */
+export function storeSchemaIssues(store: unknown): readonly SpecIssue[] {
+  return checkStore(store) ? [] : (checkStore.errors ?? []).map(toIssue);
 }
 
 function toIssue(error: ErrorObject): SpecIssue {
@@ -93,6 +115,8 @@ function toIssue(error: ErrorObject): SpecIssue {
     case "minimum":
     case "maximum":
       return { path, atKey: false, message: `${here} is ${value}: wanted ${wanted("number", parent)}` };
+    case "format":
+      return { path, atKey: false, message: `${here} is ${value}: wanted a time such as 2030-01-31T12:00:00Z` };
     case "pattern":
       return { path, atKey: false, message: `${here} is ${value}: it must match ${String(params["pattern"])}` };
     default:
@@ -112,6 +136,7 @@ function wanted(type: string, schema: Schema | undefined): string {
     boolean: "true or false",
     string: "text",
     array: "a list",
+    "integer,string": "a whole number or text",
   };
   const low = schema?.["minimum"];
   const high = schema?.["maximum"];

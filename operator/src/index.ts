@@ -11,6 +11,9 @@ export type {
   RheaClusterSpec,
   RheaClusterStatus,
   RheaStore,
+  RheaStoreSpec,
+  RheaStoreStatus,
+  RuleCase,
   StoreStatus,
 } from "./api/index.js";
 export { describeBlocked, describeStep, plan } from "./plan/index.js";

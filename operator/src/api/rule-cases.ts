@@ -25,7 +25,7 @@ type Rows = readonly (readonly [name: string, old: Spec | undefined, now: unknow
 const cluster = (spec: unknown, name = NAME): RheaCluster => {
   const given = spec as Spec;
   const stores = { replicas: 3, ...given.stores };
-  return { apiVersion: API_VERSION, kind: KIND, metadata: { name }, spec: { ...given, stores } as RheaClusterSpec };
+  return { apiVersion: API_VERSION, kind: KIND, metadata: { name }, spec: { ...given, stores } };
 };
 
 const store = (spec: RheaStoreSpec, name = `${NAME}-store-0`): RheaStore => ({

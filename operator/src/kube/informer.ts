@@ -43,6 +43,8 @@ export interface InformerView<T extends KubeObject> {
   readonly resource: Resource<T>;
   /** Objects by `namespace/name` (`name` for cluster-wide kinds). Never changed in place: an update is a new object. */
   readonly store: ReadonlyMap<string, T>;
+  /** Version up to which the store shows every change; empty before the first list. */
+  readonly resourceVersion: string;
   /** Whether a first whole list is in the store. */
   readonly hasSynced: boolean;
   /** Lists anew, though the watch may be well; resolves when a list that began after this call is in the store. Rejects when the informer closes. */
@@ -261,6 +263,9 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
   return {
     resource,
     store,
+    get resourceVersion() {
+      return resourceVersion;
+    },
     get hasSynced() {
       return hasSynced;
     },

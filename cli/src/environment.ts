@@ -11,6 +11,8 @@ export interface Target {
   readonly clusterId: number;
   /** What secures the connections; absent: plain text. */
   readonly tls?: TlsFiles | undefined;
+  /** The address to really connect to, of a tunnel; absent: the address itself. */
+  readonly dial?: ((address: string) => string) | undefined;
   readonly timeoutMs: number;
 }
 

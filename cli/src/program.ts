@@ -233,7 +233,7 @@ function exitCodes(): string {
 }
 
 /** Errors are one line: what a message carries over several is joined. */
-function errorLine(error: RheaError): string {
+export function errorLine(error: RheaError): string {
   return `error ${error.code}: ${error.message.replace(/\s*\n\s*/g, "; ")}\n`;
 }
 

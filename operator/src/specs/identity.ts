@@ -34,6 +34,8 @@ export const COMPONENT_LABEL = "app.kubernetes.io/component";
 export const INITIALISED_ANNOTATION = "rheakv.io/initialised";
 /** Annotation of the services: the lowest ordinal that was never given out. */
 export const NEXT_ORDINAL_ANNOTATION = "rheakv.io/next-ordinal";
+/** On a RheaCluster: another value asks for a restart of every pod, one by one (`kubectl rhea restart`). */
+export const RESTARTED_AT_ANNOTATION = "rheakv.io/restarted-at";
 /** Annotation of pods: what the user had asked for when the pod was made (JSON of text to text). */
 export const INTENT_ANNOTATION = "rheakv.io/intent";
 

@@ -1,6 +1,6 @@
 /** What of a pod follows the user's wishes: the only ground on which a running process is restarted. */
 import type { RheaCluster, RheaClusterSpec } from "../api/index.js";
-import type { Component } from "./identity.js";
+import { RESTARTED_AT_ANNOTATION, type Component } from "./identity.js";
 
 /**
  * What a user asked for, as text by key; empty where the user said nothing. It holds the wish and never what the operator makes of it, so
@@ -13,7 +13,7 @@ export type Intent = Readonly<Record<string, string>>;
  *
  * @param image the image that the user asked for; absent: any image will do
  */
-export function intentOf({ spec }: RheaCluster, component: Component, image: string | undefined): Intent {
+export function intentOf({ spec, metadata }: RheaCluster, component: Component, image: string | undefined): Intent {
   const demand: NonNullable<RheaClusterSpec["pd"]> | RheaClusterSpec["stores"] =
     (component === "pd" ? spec.pd : spec.stores) ?? {};
   const raft = spec.config?.raft ?? {};
@@ -22,6 +22,7 @@ export function intentOf({ spec }: RheaCluster, component: Component, image: str
     resources: textOf(demand.resources),
     nodeSelector: textOf(demand.nodeSelector),
     tolerations: textOf(demand.tolerations),
+    restartedAt: metadata?.annotations?.[RESTARTED_AT_ANNOTATION] ?? "",
     ...(component === "pd"
       ? {}
       : {

@@ -4,6 +4,7 @@
  * process platform and by tools that check a file. It changes nothing and knows nothing of a running cluster.
  */
 export { parseClusterFile } from "./cluster-file.js";
+export { fieldsWithoutLocalEffect } from "./local-fields.js";
 export { resolveCluster } from "./resolve.js";
 export type {
   AutoscaleDemand,

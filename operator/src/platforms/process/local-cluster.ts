@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { InvariantError, RheaError, silentLogger, type Clock, type Logger } from "@rhea/common";
 import { nodeClock } from "@rhea/common/env-node";
-import { resolveCluster, type DesiredCluster, type RheaCluster } from "../../api/index.js";
+import { fieldsWithoutLocalEffect, resolveCluster, type DesiredCluster, type RheaCluster } from "../../api/index.js";
 import { describeStep, plan, type Plan } from "../../plan/index.js";
 import { createSourceReader, type ClusterSource, type SourceReader } from "./cluster-source.js";
 import { layoutOf, type Layout } from "./layout.js";
@@ -155,6 +155,7 @@ async function run(
     onEnd: () => alarm.ring(),
   });
   platform.adopt();
+  tellOfOtherFields(state.accepted, tell);
   const listeners = new Set<(status: LocalStatus, look: number) => void>();
   const memory: LoopMemory = { failures: new Map() };
   let desired = resolveCluster(state.accepted, state.generation);
@@ -283,7 +284,14 @@ async function takeOverFile(
   if (isSame(accepted, reading.cluster)) return desired;
   await platform.update({ accepted: reading.cluster, generation: generation + 1 });
   tell(`the cluster file has changed: generation ${generation + 1}`);
+  tellOfOtherFields(reading.cluster, tell);
   return resolveCluster(reading.cluster, generation + 1);
+}
+
+/** One file serves here and on Kubernetes; what it says to Kubernetes alone is not passed over in silence. */
+function tellOfOtherFields(cluster: RheaCluster, tell: (line: string) => void): void {
+  const fields = fieldsWithoutLocalEffect(cluster);
+  if (fields.length > 0) tell(`fields that act on Kubernetes only: ${fields.join(", ")}`);
 }
 
 function refusalOfName(cluster: RheaCluster, state: OperatorState): string | undefined {

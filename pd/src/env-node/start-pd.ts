@@ -60,7 +60,7 @@ export async function startPd(
     keyFile: config["tls.keyFile"],
   });
   const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk, net: grpcNet({ tls, logger }), logger };
-  await prepareDirectory(dataDir);
+  for (const directory of [dataDir, `${dataDir}/snapshots`]) await prepareDirectory(directory);
   const closers: (() => Promise<unknown> | undefined)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();

@@ -47,7 +47,7 @@ export async function announceMember(
   const told = { memberId, name, address, incarnation, version, featureLevel };
   if (leading !== undefined) await leading.members.announce({ ...told, uuid: toHex(request.uuid) });
   // A member that nobody here knows yet is the leader's to judge.
-  if (known !== undefined) book.learn([{ ...told, state: known.state }]);
+  if (known !== undefined || leading !== undefined) book.learn([{ ...told, state: known?.state ?? "joining" }]);
   return { members: book.all().map(memberToProto) };
 }
 

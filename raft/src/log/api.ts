@@ -15,6 +15,8 @@ export interface LogOptions {
   readonly cacheBytes?: number;
   /** Written into the segments of this process; default 0. See {@link RaftLog.newestIncarnation}. */
   readonly incarnation?: number;
+  /** Told while the log is opened, before each segment file is read. */
+  readonly onRecovering?: (segment: number, segments: number) => void;
   /** Called once, at the first failed write or fsync; the owner must stop the process. The log refuses everything after it. */
   readonly onFailed: (error: RheaError) => void;
   /** Test builds only: acknowledge without fsync. */

@@ -39,7 +39,7 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
   const table = new GroupTable({ segments, reader });
   try {
     await disk.mkdir(directory);
-    const recovered = await recover({ disk, directory, logger, segments, table });
+    const recovered = await recover({ disk, directory, logger, segments, table, onRecovering: options.onRecovering });
     const planSegment = segmentPlanner(options, recovered, segments, table);
     const { segment, head } = planSegment(recovered.nextFrame);
     segment.file = await createSegmentFile(disk, directory, segment.path, head, skipSync);

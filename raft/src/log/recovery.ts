@@ -21,6 +21,8 @@ export interface RecoveryOptions {
   readonly logger: Logger;
   readonly segments: SegmentSet;
   readonly table: GroupTable;
+  /** Told before each segment is replayed: which one, of how many. */
+  readonly onRecovering?: ((segment: number, segments: number) => void) | undefined;
 }
 
 /** What a directory of segments turned out to hold. */
@@ -76,6 +78,7 @@ async function recoverSegments(
   let nextSegment = segment.sequence + 1;
   for (let isOldest = true; segment !== undefined; isOldest = false) {
     const { sequence, path, file, bytes, reading }: GoodSegment = segment;
+    options.onRecovering?.(sequences.indexOf(sequence) + 1, sequences.length);
     checkHead(segment, logId, replay.nextFrame);
     const salt = segmentSalt(logId, sequence);
     const counted = segments.add({ sequence, path, salt, file, headBytes: reading.bytes, bytes: bytes.length });

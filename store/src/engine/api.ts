@@ -69,6 +69,8 @@ export interface StoreEngineOptions {
   readonly onRegionLeadership?: (regionId: number, isLeader: boolean, term: number) => void;
   /** Told after a region was created, split, changed members or leader, or went away: a reason to report to PD. */
   readonly onRegionChanged?: (regionId: number) => void;
+  /** Told while the log is recovered: which of its segments is read. */
+  readonly onRecovering?: (segment: number, segments: number) => void;
   /** The process must stop: a disk failed or an invariant broke. Called once. */
   readonly onFatal: (error: RheaError) => void;
   /** Hears what consensus does; for the simulator. */

@@ -45,6 +45,7 @@ export async function openEngineWith(options: StoreEngineOptions, raft: RaftCons
     logger: env.logger,
     incarnation: options.incarnation,
     onFailed: fatal,
+    ...(options.onRecovering === undefined ? {} : { onRecovering: options.onRecovering }),
     ...(options.testMutations?.log === undefined ? {} : { testMutations: options.testMutations.log }),
   });
   const { newestLogIncarnation } = options;

@@ -1,6 +1,6 @@
 /** The store process on Node: configuration, status pages, signals. */
 import { readFileSync } from "node:fs";
-import { RheaError, loadConfig, tlsFiles, type Logger } from "@rhea/common";
+import { RheaError, loadConfig, tlsFiles, type LogLevel, type Logger } from "@rhea/common";
 import {
   createLogger,
   grpcNet,
@@ -31,15 +31,22 @@ export async function storeMain(context: MainContext): Promise<void> {
   const net = grpcNet({ tls, logger });
   const env = { clock: nodeClock, scheduler: nodeScheduler, rng: nodeRng, disk: nodeDisk, net, logger };
   const served: { store?: RunningStore } = {};
+  let phase = "begins";
   const status = await startStatusServer({
     address: config.statusAddress,
-    routes: createPages(() => served.store, env),
+    routes: createPages(
+      () => served.store,
+      env,
+      () => phase,
+    ),
   });
   const starting = startStore(config, {
     env,
     fakePd: config.fakePd === undefined ? undefined : parseFakePd(config.fakePd, readText(config.fakePd)),
     statusAddress: status.address,
     openKv: (directory) => openKv(config, directory),
+    onLogLevel: (level) => logger.setLevel((level === "" ? config.logLevel : level) as LogLevel),
+    onPhase: (next) => (phase = next),
     onFatal: (error) => stop(logger, context, error),
   });
   const running = await Promise.race([starting, context.shutdown.then(() => undefined)]);

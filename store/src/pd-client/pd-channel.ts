@@ -27,6 +27,8 @@ export class PdChannel {
   readonly #options: PdChannelOptions;
   #at = 0;
   #hint: string | undefined;
+  /** Members that PD named, beside the configured ones. */
+  #learned: readonly string[] = [];
   #channel: RpcChannel | undefined;
   #isClosed = false;
 
@@ -73,6 +75,12 @@ export class PdChannel {
     return true;
   }
 
+  /** Takes in where PD's members are now, for when those that are configured are gone. */
+  learn(addresses: readonly string[]): void {
+    const { addresses: configured } = this.#options;
+    this.#learned = addresses.filter((address) => address !== "" && !configured.includes(address));
+  }
+
   /** Waits on the injected scheduler. */
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#options.scheduler.setTimer(ms, resolve));
@@ -85,7 +93,8 @@ export class PdChannel {
 
   #open(): RpcChannel {
     if (this.#channel !== undefined) return this.#channel;
-    const { addresses, net } = this.#options;
+    const { net } = this.#options;
+    const addresses = [...this.#options.addresses, ...this.#learned];
     const address = this.#hint ?? addresses[this.#at % addresses.length];
     if (address === undefined) throw new RheaError("INVALID_CONFIG", "no address of PD is configured");
     this.#channel = net.connect(address);

@@ -22,6 +22,8 @@ export interface PdClientOptions {
   readonly dataDirectory: string;
   /** Measures the store; `reset` takes the counters of the interval. */
   readonly measure: () => Promise<StoreStatsInit>;
+  /** The cluster's log level, "" for the process's own; told with every configuration that PD sends. */
+  readonly onLogLevel?: ((level: string) => void) | undefined;
   /** PD refuses this store for good: the process must stop. */
   readonly onRefused: (error: RheaError) => void;
 }
@@ -157,7 +159,10 @@ export class PdClient {
   }
 
   #take(message: PdToStore): void {
-    this.#options.addresses.update(message.stores);
+    const { addresses, pd, onLogLevel } = this.#options;
+    addresses.update(message.stores);
+    if (message.members.length > 0) pd.learn(message.members.map(({ address }) => address));
+    if (message.config !== null) onLogLevel?.(message.config.logLevel ?? "");
     for (const step of message.steps) this.#steps.start(step);
     for (const { region, peerId } of message.destroy) {
       if (region === null) continue;

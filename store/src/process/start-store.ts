@@ -35,6 +35,10 @@ export interface StoreDependencies {
   readonly fakePd: FakePd | undefined;
   /** Known before the start: the status pages' address for PD's list. */
   readonly statusAddress: string;
+  /** The level that the cluster wants logged, "" for the process's own. */
+  readonly onLogLevel?: (level: string) => void;
+  /** Told what the start is at, for the status pages. */
+  readonly onPhase?: (phase: string) => void;
   /** The process must stop with this error's exit code, at once. */
   readonly onFatal: (error: RheaError) => void;
 }
@@ -61,7 +65,7 @@ const VERIFY_MS = 500;
 
 /** Starts a store and resolves once it serves (and, at its very first start, once PD has accepted it). */
 export async function startStore(config: StoreConfig, dependencies: StoreDependencies): Promise<RunningStore> {
-  const { env, fakePd, onFatal } = dependencies;
+  const { env, fakePd, onFatal, onPhase = () => undefined } = dependencies;
   const { disk, net, clock, scheduler, rng, logger } = env;
   const dataDirectory = `${config.dataDir}/data`;
   const places: IdentityDirectories = { disk, dataDirectory, logDirectory: config.logDir ?? `${config.dataDir}/log` };
@@ -78,6 +82,7 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
       `${dataDirectory} was made with engine ${other}; a store's engine cannot be changed`,
     );
   }
+  onPhase("opens its data");
   const kv = await dependencies.openKv(`${dataDirectory}/${config.engine}`);
   const pd = fakePd === undefined ? new PdChannel({ net, clock, scheduler, addresses: config.pd }) : undefined;
   const closers: (() => Promise<void> | void)[] = [() => kv.close()];
@@ -86,6 +91,7 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
   };
   try {
     const isNew = (await readIdentity(places)) === undefined;
+    if (isNew) onPhase("asks PD for a store id");
     if (isNew) await makeIdentity(config, dependencies, places, kv, pd);
     const identity = await claimIdentity(places);
     if (identity.clusterId !== config.clusterId) {
@@ -115,6 +121,7 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
     addresses.update((fakePd?.stores ?? []).map((store) => fullStore({ ...store, state: StoreState.STORE_UP })));
     const bootNonce = rng.bytes(16);
     let pdClient: PdClient | undefined;
+    onPhase("recovers its log");
     const engine = await openEngine({
       env,
       clusterId: config.clusterId,
@@ -135,6 +142,7 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
       resolveStore: (storeId) => addresses.resolve(storeId),
       storeBook: () => addresses.all(),
       onRegionChanged: (regionId) => pdClient?.regionChanged(regionId),
+      onRecovering: (segment, segments) => onPhase(`recovers its log, segment ${segment} of ${segments}`),
       onFatal: onEngineFatal,
     });
     closers.push(() => engine.close());
@@ -156,10 +164,11 @@ export async function startStore(config: StoreConfig, dependencies: StoreDepende
     };
     addresses.update([fullStore(store)]);
 
+    onPhase("asks PD to be accepted");
     if (pd !== undefined) {
       const measure = createStoreMeasure({ engine, disk, clock, dataDirectory });
       const options = { env, pd, engine, addresses, clusterId: config.clusterId, store, dataDirectory, measure };
-      pdClient = new PdClient({ ...options, onRefused: onFatal });
+      pdClient = new PdClient({ ...options, onLogLevel: dependencies.onLogLevel, onRefused: onFatal });
       const joined = pdClient.start();
       if (isNew) await joined;
     }

@@ -14,10 +14,11 @@ export interface Page {
 /** Pages by path. */
 export type Pages = Readonly<Record<string, (query: URLSearchParams) => Promise<Page>>>;
 
-/** Makes the pages. `store` gives undefined until the store serves: alive, not ready. */
+/** Makes the pages. `store` gives undefined until the store serves: alive, not ready; `phase` says what the start is at. */
 export function createPages(
   store: () => RunningStore | undefined,
   env: { readonly clock: Clock; readonly disk: Disk },
+  phase: () => string,
 ): Pages {
   const json = (value: unknown): Page => ({
     status: 200,
@@ -30,7 +31,7 @@ export function createPages(
     "/livez": async () => ({ status: 200, body: "ok\n" }),
     "/readyz": async (query) => {
       const running = store();
-      if (running === undefined) return starting;
+      if (running === undefined) return { status: 503, body: `starting: ${phase()}\n` };
       const checks = readiness(running);
       const isReady = checks.every(({ isFine }) => isFine);
       const lines = checks.map(({ name, isFine, detail }) => `[${isFine ? "+" : "-"}] ${name}: ${detail}\n`).join("");

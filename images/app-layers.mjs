@@ -70,12 +70,9 @@ export function appLayers(root) {
  */
 function launcher(main) {
   return `#!/${NODE}
-const signals = ["SIGTERM", "SIGINT"];
-const end = () => process.exit(143);
-for (const signal of signals) process.on(signal, end);
-process.on("newListener", (name) => {
-  if (signals.includes(name)) process.off(name, end);
-});
+for (const signal of ["SIGTERM", "SIGINT"]) {
+  process.on(signal, () => process.listenerCount(signal) === 1 && process.exit(143));
+}
 import(${JSON.stringify(main)});
 `;
 }

@@ -21,11 +21,20 @@ export type Step =
   | { readonly kind: "stopProcess"; readonly name: string }
   /** Stops in order and starts again. */
   | { readonly kind: "restartProcess"; readonly name: string }
-  | { readonly kind: "drainStore"; readonly name: string; readonly storeId: number }
+  /** `origin` as PD is told it: operator for a scale-in, user where the user marked the store. */
+  | {
+      readonly kind: "drainStore";
+      readonly name: string;
+      readonly storeId: number;
+      readonly origin: "operator" | "user";
+    }
   | { readonly kind: "cancelDrain"; readonly name: string; readonly storeId: number }
   /** Makes the store a tombstone in PD. `force`: it is dead and nothing is left on it. */
   | { readonly kind: "removeStore"; readonly name: string; readonly storeId: number; readonly force: boolean }
-  /** Deletes the record, the directory and the log of a store that is a tombstone or never registered. */
+  /**
+   * Deletes the record, the directory and the log of a store that is a tombstone or never registered; what is left of its process goes
+   * first, by force where its host is lost.
+   */
   | { readonly kind: "deleteStore"; readonly name: string }
   /** Asks PD for the operation replace-peer with origin `operator`. */
   | {
@@ -55,6 +64,8 @@ export interface Blocked {
   readonly object: string;
   /** Why, with counted facts and the fix; no running times, so that it is the same while nothing changes. */
   readonly reason: string;
+  /** Resolves as what is under way goes on: nobody needs to do anything. Default false. */
+  readonly isWaiting?: boolean;
   /** When it is tried again, where that is known: on the clock of `now`, the same at every look until then. */
   readonly nextTryMs?: number;
 }
@@ -74,6 +85,16 @@ export function joinParts(...parts: readonly PlanPart[]): PlanPart {
     actions: parts.flatMap(({ actions }) => actions),
     blocked: parts.flatMap(({ blocked }) => blocked),
   };
+}
+
+/** A part of one action. */
+export function act(action: Action): PlanPart {
+  return { actions: [action], blocked: [] };
+}
+
+/** A part that only says what is held back. */
+export function blocked(object: string, reason: string, more: Partial<Blocked> = {}): PlanPart {
+  return { actions: [], blocked: [{ object, reason, ...more }] };
 }
 
 /** Names an action in one short phrase for people. */

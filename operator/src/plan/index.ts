@@ -22,5 +22,6 @@ export type {
   ProcessState,
   StoreRecord,
 } from "./observed.js";
-export { describeBlocked } from "./status.js";
-export type { PlannedPdMember, PlannedStatus, PlannedStore, TimelessCondition } from "./status.js";
+export { describeBlocked } from "./conditions.js";
+export type { TimelessCondition } from "./conditions.js";
+export type { PlannedPdMember, PlannedStatus, PlannedStore } from "./status.js";

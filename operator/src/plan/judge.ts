@@ -1,14 +1,12 @@
 import type { DesiredCluster } from "../api/resolve.js";
+import { judgePds, type JudgedPd } from "./judge-pd.js";
+import { START_GRACE_MS, describeEnd, diskLossOf, failureOf, hostLossOf, outdatedOf, seconds } from "./member-facts.js";
 import type { Observed, PdStore, PdView, StoreRecord } from "./observed.js";
 
 /** An answer of PD older than this is not acted upon. */
 const VIEW_FRESH_MS = 5_000;
-/** A process may take this long to be heard by PD before it counts as silent. */
-export const START_GRACE_MS = 20_000;
-/** Exit code of DISK_LOST and STALE_IDENTITY in the error table. */
-const EXIT_DISK_LOST = 7;
 
-/** What a store is, all facts taken together. */
+/** What a store is, all facts taken together. `why` never has a running time in it. */
 export type Verdict =
   /** Serves: its process runs and PD has heard this run of it. */
   | { readonly kind: "live" }
@@ -33,6 +31,8 @@ export interface JudgedStore {
   /** Absent if it has not registered, or if PD's view is missing or stale. */
   readonly pd: PdStore | undefined;
   readonly verdict: Verdict;
+  /** Is to be emptied and replaced, by its user's mark or because its volume is being deleted, and its turn has come. */
+  readonly isLeaving: boolean;
 }
 
 /** The input of every part of the plan. */
@@ -43,27 +43,33 @@ export interface Context {
   /** PD's view if it is fresh enough to act upon. */
   readonly view: PdView | undefined;
   readonly stores: readonly JudgedStore[];
+  readonly pds: readonly JudgedPd[];
 }
 
-/** Judges every store. */
+/** Judges every store and every PD member. */
 export function makeContext(observed: Observed, desired: DesiredCluster, now: number): Context {
   const view = observed.view !== undefined && observed.view.ageMs <= VIEW_FRESH_MS ? observed.view : undefined;
-  const stores = observed.stores.map((record) => {
+  const isRollingOut = observed.stores.some(
+    ({ process }) => process.kind === "running" && outdatedOf(process) !== undefined,
+  );
+  const judged = observed.stores.map((record) => {
     const pd = view === undefined ? undefined : pdStoreOf(view, record.name);
-    return { record, pd, verdict: judge(record, pd, view, desired, now) };
+    return { record, pd, verdict: judge(record, { pd, view, isRollingOut }, desired, now) };
   });
-  return { observed, desired, now, view, stores };
+  const leaving = leavingNames(judged, desired);
+  const stores = judged.map((store) => ({ ...store, isLeaving: leaving.has(store.record.name) }));
+  return { observed, desired, now, view, stores, pds: judgePds(observed.pds, view, desired, now) };
 }
 
-/** Whether the store counts towards `stores.replicas`. */
-export function isMember({ verdict }: JudgedStore): boolean {
+/** Whether the store counts towards the wanted number of stores. */
+export function isMember({ verdict, isLeaving }: JudgedStore): boolean {
   switch (verdict.kind) {
     case "live":
     case "starting":
     case "silent":
     case "pending":
     case "down":
-      return true;
+      return !isLeaving;
     case "draining":
     case "dead":
     case "removed":
@@ -76,12 +82,28 @@ export function answers({ verdict }: JudgedStore): boolean {
   return verdict.kind === "live" || (verdict.kind === "draining" && verdict.isRunning);
 }
 
+/** Whether what it is now will be something else within seconds without anybody's doing: nothing is decided by it. */
+export function isInTransit({ verdict, record: { process } }: JudgedStore): boolean {
+  if (verdict.kind === "starting") return true;
+  if (verdict.kind === "pending") return process.kind === "pending" && process.cause === "starting";
+  if (verdict.kind !== "down" || process.kind === "stopping") return verdict.kind === "down";
+  return process.kind === "stopped" || (process.kind === "exited" && process.failures <= 1);
+}
+
+/** Whether the store was marked by its user, or its volume goes as soon as it stops: its data must move elsewhere. */
+export function mustLeave({ wantsDrain, initialised, directory }: StoreRecord): boolean {
+  return wantsDrain || (initialised && directory === "terminating");
+}
+
 /**
- * Whether PD has certainly never known the store: its process had ended before PD was asked, so it cannot have registered since.
+ * Whether PD has certainly never known the store: its process had ended, or had not begun, before PD was asked, so it cannot have
+ * registered since.
  */
 export function neverRegistered({ record, pd }: JudgedStore, { view, now }: Context): boolean {
-  if (pd !== undefined || view === undefined || record.process.kind !== "exited") return false;
-  return record.process.atMs <= now - view.ageMs;
+  if (pd !== undefined || view === undefined || record.initialised) return false;
+  const { process } = record;
+  if (process.kind === "exited") return process.atMs <= now - view.ageMs;
+  return process.kind === "pending" && process.sinceMs <= now - view.ageMs;
 }
 
 /** PD's entry for a name: of several, the one that is not a tombstone, else the newest. */
@@ -90,22 +112,47 @@ function pdStoreOf(view: PdView, name: string): PdStore | undefined {
   return named.find(({ state }) => state !== "tombstone") ?? named.sort((a, b) => b.storeId - a.storeId)[0];
 }
 
+/**
+ * Those that leave now. Together with the dead they are at most `failover.maxReplacements` (at least one), because for each of them a
+ * further store is made; those on their way go on first. The others count as members until their turn comes.
+ */
+function leavingNames(
+  stores: readonly Omit<JudgedStore, "isLeaving">[],
+  { maxReplacements }: DesiredCluster,
+): ReadonlySet<string> {
+  const dead = stores.filter(({ verdict }) => verdict.kind === "dead").length;
+  const marked = stores.filter(
+    ({ record, verdict }) => mustLeave(record) && verdict.kind !== "dead" && verdict.kind !== "removed",
+  );
+  const drainsFirst = ({ verdict }: (typeof marked)[number]) => (verdict.kind === "draining" ? 0 : 1);
+  const inTurn = [...marked].sort((a, b) => drainsFirst(a) - drainsFirst(b) || a.record.ordinal - b.record.ordinal);
+  const allowed = Math.max(0, Math.max(1, maxReplacements) - dead);
+  return new Set(inTurn.slice(0, allowed).map(({ record }) => record.name));
+}
+
+interface Facts {
+  readonly pd: PdStore | undefined;
+  readonly view: PdView | undefined;
+  /** Some store still runs with the settings of before. */
+  readonly isRollingOut: boolean;
+}
+
 function judge(
   record: StoreRecord,
-  pd: PdStore | undefined,
-  view: PdView | undefined,
+  { pd, view, isRollingOut }: Facts,
   { deadAfterMs }: DesiredCluster,
   now: number,
 ): Verdict {
   if (pd?.state === "tombstone") return { kind: "removed" };
-  const lost = diskLossOf(record, pd);
+  const lost = diskLossOf(record) ?? (pd?.diskLost === true ? "PD has its disk as lost" : undefined);
   if (lost !== undefined) return { kind: "dead", isDiskLost: true, why: lost };
   const { process } = record;
   const silentMs = pd === undefined || view === undefined ? 0 : pd.heartbeatMsAgo + view.ageMs;
-  const failingSinceMs = "failingSinceMs" in process ? process.failingSinceMs : undefined;
-  const failingMs = failingSinceMs === undefined ? 0 : now - failingSinceMs;
-  if (silentMs >= deadAfterMs && failingMs >= deadAfterMs) {
-    const why = `it has been failing for ${seconds(failingMs)} and PD has not heard it for ${seconds(silentMs)}, limit ${seconds(deadAfterMs)}`;
+  // What fails with new settings while others run with the old ones is the rollout's business: a spare would fail like it.
+  const failure = isRollingOut && outdatedOf(process) === undefined ? undefined : failureOf(record, deadAfterMs, now);
+  const cause = hostLossOf(record) ?? failure;
+  if (silentMs >= deadAfterMs && cause !== undefined) {
+    const why = `${cause}, and PD has not heard it for longer than ${seconds(deadAfterMs)}`;
     return { kind: "dead", isDiskLost: false, why };
   }
   if (pd?.state === "draining") return { kind: "draining", isRunning: process.kind === "running" };
@@ -113,43 +160,11 @@ function judge(
   if (process.kind !== "running") return { kind: "down", why: describeEnd(record) };
   if (pd === undefined || view === undefined) return { kind: "starting" };
   const heardThisRun = now - silentMs >= process.sinceMs;
-  if (!heardThisRun) return now - process.sinceMs < START_GRACE_MS ? { kind: "starting" } : silent(silentMs);
-  return pd.state === "up" ? { kind: "live" } : silent(silentMs);
+  if (!heardThisRun) return now - process.sinceMs < START_GRACE_MS ? { kind: "starting" } : silent(record);
+  return pd.state === "up" ? { kind: "live" } : silent(record);
 }
 
-function silent(silentMs: number): Verdict {
-  return { kind: "silent", why: `it runs, but PD has not heard it for ${seconds(silentMs)}` };
-}
-
-function diskLossOf(record: StoreRecord, pd: PdStore | undefined): string | undefined {
-  const { process } = record;
-  if (process.kind === "exited" && process.code === EXIT_DISK_LOST) {
-    return `it exited with code ${EXIT_DISK_LOST}: its identity is lost or outdated`;
-  }
-  if (record.initialised && record.directory === "missing") return "its directory is gone";
-  if (pd?.diskLost === true) return "PD has its disk as lost";
-  return undefined;
-}
-
-/** Says in words how a process that does not run ended. */
-export function describeEnd({ process }: Pick<StoreRecord, "process">): string {
-  switch (process.kind) {
-    case "pending":
-      return process.why;
-    case "stopped":
-      return "it is stopped";
-    case "stopping":
-      return "it is stopping";
-    case "running":
-      return "it runs";
-    case "exited": {
-      if (process.signal !== null) return `it was ended by ${process.signal}`;
-      return process.code === null ? "it ended" : `it exited with code ${process.code}`;
-    }
-  }
-}
-
-/** Formats a duration for people: tenths below ten seconds. */
-export function seconds(ms: number): string {
-  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
+function silent(record: StoreRecord): Verdict {
+  const where = hostLossOf(record);
+  return { kind: "silent", why: `it runs, but PD does not hear it${where === undefined ? "" : `; ${where}`}` };
 }

@@ -45,6 +45,8 @@ export interface Host {
   readonly name: string;
   /** `gone`: it does not exist any more. */
   readonly state: "ready" | "notReady" | "gone";
+  /** Since when it is in this state, where that is known. Without it a PD member there is never taken for dead. */
+  readonly sinceMs?: number;
   /** Closed for new processes; those on it are about to be moved away. */
   readonly isCordoned: boolean;
   readonly labels: Readonly<Record<string, string>>;
@@ -69,7 +71,10 @@ export interface MemberRecord {
 
 /** A store as the platform keeps it. */
 export interface StoreRecord extends MemberRecord {
-  /** Whether the operator (and not somebody else through PD) asked PD to drain it. */
+  /**
+   * Whether the operator (and not somebody else through PD) asked PD to drain it, for whatever reason. The reason is PD's `drainOrigin`: operator
+   * for a scale-in, user for the mark {@link wantsDrain}.
+   */
   readonly drainedByOperator: boolean;
   /** The user wants it emptied and replaced by another one. */
   readonly wantsDrain: boolean;
@@ -167,6 +172,8 @@ export interface AutoscaleMemory {
   readonly lowSinceMs?: number;
   /** When the number of stores was changed last. */
   readonly lastScaleMs?: number;
+  /** The number of stores wanted at the last look. Absent: the stores there are count. */
+  readonly wanted?: number;
 }
 
 /** Everything that {@link plan} looks at. */

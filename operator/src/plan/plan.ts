@@ -1,21 +1,28 @@
 import type { DesiredCluster } from "../api/resolve.js";
-import { joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
+import { NOTHING, blocked, joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
+import { decideScaling, type Scaling } from "./autoscale.js";
 import { planClusterConfig } from "./cluster-config.js";
-import { isMember, makeContext, type Context } from "./judge.js";
+import { planCordons } from "./cordon.js";
+import { computeDisruptions, type Disruptions } from "./disruptions.js";
+import { makeContext, type Context } from "./judge.js";
 import type { AutoscaleMemory, Observed } from "./observed.js";
-import { planProcesses } from "./processes.js";
+import { planPdMembers } from "./pd-members.js";
+import { planProcesses, planSuspend } from "./processes.js";
 import { planReplacement } from "./replacement.js";
+import { planRollout } from "./rollout.js";
 import { planScale } from "./scale.js";
 import { makeStatus, type PlannedStatus } from "./status.js";
 
 /** What to do now, what is held back, and how things stand. */
 export interface Plan {
-  /** To be executed in this order, unless the mode is Plan. */
+  /** Actions are executed in Reconcile alone. A pause that is over counts as Reconcile. */
+  readonly mode: DesiredCluster["mode"];
+  /** To be executed in this order. One that fails is left to the next look. */
   readonly actions: readonly Action[];
   readonly blocked: readonly Blocked[];
   readonly status: PlannedStatus;
   /** What a PodDisruptionBudget may be set to without a loss of quorum. */
-  readonly disruptions: { readonly storesMinAvailable: number; readonly pdMinAvailable: number };
+  readonly disruptions: Disruptions;
   /** Present with autoscaling: to be handed back in {@link Observed.autoscale} at the next look. */
   readonly autoscale?: AutoscaleMemory & { readonly wanted: number };
 }
@@ -28,57 +35,92 @@ export interface Plan {
  * @param now milliseconds on the monotonic clock that `observed` uses
  */
 export function plan(observed: Observed, desired: DesiredCluster, now: number): Plan {
-  const context = makeContext(observed, desired, now);
-  const { actions, blocked } = decide(context);
-  const disruptions = {
-    storesMinAvailable: Math.max(0, context.stores.filter(isMember).length - 1),
-    pdMinAvailable: Math.max(0, observed.pds.length - 1),
+  const mode = modeNow(desired, observed.wallMs);
+  const context = makeContext(observed, { ...desired, mode }, now);
+  const scaling = decideScaling(context);
+  const part = decide(context, scaling);
+  return {
+    mode,
+    actions: part.actions,
+    blocked: part.blocked,
+    status: makeStatus(context, scaling, part),
+    disruptions: computeDisruptions(context),
+    ...(scaling.memory === undefined ? {} : { autoscale: scaling.memory }),
   };
-  return { actions, blocked, status: makeStatus(context, actions, blocked), disruptions };
 }
 
-function decide(context: Context): PlanPart {
-  const { desired, observed, view } = context;
+function decide(context: Context, { wanted }: Scaling): PlanPart {
+  const { desired, now, observed } = context;
   if (desired.mode === "Paused") {
-    return {
-      actions: [],
-      blocked: [{ object: "cluster", reason: "mode is Paused: nothing is done until it is Reconcile" }],
-    };
+    const { untilMs, reason } = desired.pause ?? { reason: "" };
+    const nextTryMs = untilMs === undefined ? {} : { nextTryMs: now + untilMs - observed.wallMs };
+    const why = reason === "" ? "" : ` (${reason})`;
+    return blocked("cluster", `mode is Paused${why}: nothing is done until it is Reconcile`, nextTryMs);
   }
-  const processes = planProcesses(context);
-  if (desired.suspend) return processes;
-  const part = joinParts(
-    processes,
-    planClusterConfig(context),
-    planReplacement(context),
-    planScale(context),
-    watchSpace(context),
-    stalePd(observed, view),
+  if (desired.suspend) return planSuspend(context);
+  return reconcileParts(
+    joinParts(
+      planPdMembers(context),
+      planProcesses(context),
+      planClusterConfig(context),
+      planReplacement(context),
+      planScale(context, wanted),
+      planRollout(context),
+      planCordons(context),
+      watchSpace(context),
+      stalePd(context),
+    ),
   );
-  const doomed = new Set(part.actions.flatMap((action) => (action.kind === "deleteStore" ? [action.name] : [])));
-  const actions = part.actions.filter((action) => action.kind !== "startStore" || !doomed.has(action.name));
-  return { actions, blocked: part.blocked };
 }
 
-function stalePd(observed: Observed, view: Context["view"]): PlanPart {
-  const running = observed.pds.filter(({ initialised, process }) => initialised && process.kind === "running");
+/** Leaves out what another part makes pointless: what is deleted is not started, and every process is touched once. */
+function reconcileParts({ actions, blocked: held }: PlanPart): PlanPart {
+  const touched = new Set<string>();
+  const doomed = new Set(
+    actions.flatMap((action) => (action.kind === "deleteStore" || action.kind === "deletePd" ? [action.name] : [])),
+  );
+  const kept = actions.filter((action) => {
+    switch (action.kind) {
+      case "startStore":
+      case "startPd":
+      case "restartProcess":
+      case "stopProcess":
+        if (doomed.has(action.name) || touched.has(action.name)) return false;
+        touched.add(action.name);
+        return true;
+      default:
+        return true;
+    }
+  });
+  return { actions: kept, blocked: held };
+}
+
+/** A pause ends by itself. */
+function modeNow({ mode, pause }: DesiredCluster, wallMs: number): DesiredCluster["mode"] {
+  return mode === "Paused" && pause?.untilMs !== undefined && wallMs >= pause.untilMs ? "Reconcile" : mode;
+}
+
+function stalePd({ view, pds }: Context): PlanPart {
+  if (view !== undefined) return NOTHING;
+  const running = pds.filter(({ record }) => record.initialised && record.process.kind === "running");
   const [first] = running;
-  const reason = "PD does not answer: regions and stores are left as they are until it does";
-  return { actions: [], blocked: view === undefined && first !== undefined ? [{ object: first.name, reason }] : [] };
+  if (first === undefined) return NOTHING;
+  const object = running.length === 1 ? first.record.name : "pd";
+  return blocked(object, "PD does not answer: regions and stores are left as they are until it does");
 }
 
 /** Reports stores that have filled nine tenths of `stores.storage.size`. */
 function watchSpace({ stores, desired: { storageBytes } }: Context): PlanPart {
-  if (storageBytes === undefined) return { actions: [], blocked: [] };
-  const blocked = stores.flatMap(({ record, pd }) =>
-    pd !== undefined && pd.usedBytes > storageBytes * 0.9
-      ? [
-          {
-            object: record.name,
-            reason: `it uses ${pd.usedBytes} of ${storageBytes} bytes: raise stores.storage.size or add stores`,
-          },
-        ]
-      : [],
+  if (storageBytes === undefined) return NOTHING;
+  const tenthOf = (bytes: number) => Math.floor((bytes / storageBytes) * 10);
+  return joinParts(
+    ...stores.map(({ record, pd }) =>
+      pd !== undefined && pd.usedBytes > storageBytes * 0.9
+        ? blocked(
+            record.name,
+            `it uses more than ${Math.min(10, tenthOf(pd.usedBytes))} tenths of ${storageBytes} bytes: raise stores.storage.size or add stores`,
+          )
+        : NOTHING,
+    ),
   );
-  return { actions: [], blocked };
 }

@@ -1,6 +1,8 @@
 import { NOTHING, joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
-import { answers, neverRegistered, seconds, type Context, type JudgedStore } from "./judge.js";
-import type { PdRegion, PdStore, PdView } from "./observed.js";
+import { answers, isMember, neverRegistered, type Context, type JudgedStore } from "./judge.js";
+import { hostLossOf, seconds } from "./member-facts.js";
+import type { MemberRecord, PdRegion, PdView } from "./observed.js";
+import { compareOrders, isRegistered, type RegisteredStore } from "./victim.js";
 
 /** A leader reports all its regions every 30 s; older than this is not proof of anything. */
 const REPORT_FRESH_MS = 45_000;
@@ -123,7 +125,7 @@ function recentlyFailed(view: PdView, { regionId }: PdRegion): boolean {
 function refuse(context: Context, view: PdView, region: PdRegion): { readonly reason: string } | undefined {
   const age = region.reportedMsAgo + view.ageMs;
   if (age > REPORT_FRESH_MS) {
-    return { reason: `its last report is ${seconds(age)} old, limit ${seconds(REPORT_FRESH_MS)}` };
+    return { reason: `its last report is older than ${seconds(REPORT_FRESH_MS)}` };
   }
   const quorum = quorumOf(context, region);
   return quorum.holds ? undefined : { reason: quorum.text };
@@ -140,18 +142,37 @@ function quorumOf({ stores }: Context, region: PdRegion): { readonly holds: bool
   };
 }
 
-/** The live store without a peer of the region that has the fewest regions, those planned just now included. */
+/**
+ * The live store without a peer of the region: not on a cordoned host if there is another, in the domains with the fewest peers
+ * of it, with the fewest regions, those planned just now included.
+ */
 function targetFor(
-  { stores }: Context,
+  { stores, desired }: Context,
   region: PdRegion,
   planned: ReadonlyMap<number, number>,
-): (JudgedStore & { readonly pd: PdStore }) | undefined {
+): RegisteredStore | undefined {
   const taken = new Set(region.peers.map(({ storeId }) => storeId));
-  const load = (pd: PdStore) => pd.regionCount + (planned.get(pd.storeId) ?? 0);
-  return stores
-    .filter((store): store is JudgedStore & { readonly pd: PdStore } => store.pd !== undefined)
-    .filter(({ pd, verdict }) => verdict.kind === "live" && !taken.has(pd.storeId))
-    .sort((a, b) => load(a.pd) - load(b.pd) || b.record.ordinal - a.record.ordinal)[0];
+  const staying = stores.filter(
+    ({ pd, verdict }) => pd !== undefined && taken.has(pd.storeId) && verdict.kind === "live",
+  );
+  const load = ({ pd }: RegisteredStore) => pd.regionCount + (planned.get(pd.storeId) ?? 0);
+  const candidates = stores
+    .filter(isRegistered)
+    .filter((store) => store.verdict.kind === "live" && isMember(store) && !taken.has(store.pd.storeId));
+  const orderOf = (store: RegisteredStore) => [
+    store.record.host?.isCordoned === true ? 1 : 0,
+    ...desired.storePod.topologyKeys.map(
+      (key) => staying.filter(({ record }) => isSameDomain(record, store.record, key)).length,
+    ),
+    load(store),
+    -store.record.ordinal,
+  ];
+  return candidates.sort((a, b) => compareOrders(orderOf(a), orderOf(b)))[0];
+}
+
+function isSameDomain({ host: a }: MemberRecord, { host: b }: MemberRecord, topologyKey: string): boolean {
+  const domain = a?.labels[topologyKey];
+  return domain !== undefined && domain === b?.labels[topologyKey];
 }
 
 /** Turns a dead store that nothing is left on into a tombstone; one that PD never knew is simply deleted. */
@@ -181,7 +202,9 @@ function retire(store: JudgedStore, context: Context, view: PdView): PlanPart {
 }
 
 function deleteRemoved({ record, pd }: JudgedStore): PlanPart {
-  if (record.process.kind === "running" || record.process.kind === "stopping") return NOTHING;
+  const { process } = record;
+  if (process.kind === "running") return NOTHING;
+  if (process.kind === "stopping" && hostLossOf(record) === undefined) return NOTHING; // on a lost host it would stop for ever
   return deletion(record.name, "it has left the cluster", `PD has store ${pd?.storeId ?? 0} as a tombstone`);
 }
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { PdStore } from "./observed.js";
+import type { PdStore, ProcessState } from "./observed.js";
 import {
   DISK_LOST,
-  KILLED,
+  FAILING,
   NOW,
   actionsOf,
   blockedOf,
@@ -13,6 +13,9 @@ import {
   view,
   wanted,
 } from "./plan-fixture.js";
+
+/** A process that has ended five times within a minute; its next start is due. */
+const CRASHING: ProcessState = { ...FAILING, failures: 5, failingSinceMs: NOW - 60_000 } as ProcessState;
 
 describe("plan of scaling", () => {
   const four = [record(0), record(1), record(2), record(3)];
@@ -72,22 +75,22 @@ describe("plan of scaling", () => {
 
   const victims: readonly (readonly [
     why: string,
-    change: Partial<Record<number, Partial<PdStore> | "exited">>,
+    change: Partial<Record<number, Partial<PdStore> | "failing">>,
     victim: number,
   ])[] = [
     ["the highest ordinal among equals", {}, 3],
     ["the store with the fewest regions", { 1: { regionCount: 1 } }, 1],
-    ["a store that does not run, whatever it has", { 1: { regionCount: 1 }, 0: "exited" }, 0],
+    ["a store that does not run, whatever it has", { 1: { regionCount: 1 }, 0: "failing" }, 0],
   ];
   for (const [why, change, victim] of victims) {
     it(`drains ${why}`, () => {
       const seen = observed({
-        stores: four.map((store) => (change[store.ordinal] === "exited" ? { ...store, process: KILLED } : store)),
+        stores: four.map((store) => (change[store.ordinal] === "failing" ? { ...store, process: CRASHING } : store)),
         nextOrdinal: 4,
         view: view({
           stores: pdFour.map((store, ordinal) => {
             const own = change[ordinal];
-            return own === undefined || own === "exited" ? store : { ...store, ...own };
+            return own === undefined || own === "failing" ? store : { ...store, ...own };
           }),
         }),
       });
@@ -96,12 +99,12 @@ describe("plan of scaling", () => {
   }
 
   it("refuses a drain that would leave fewer live stores than peers per region, with the arithmetic", () => {
-    const stores = [record(0), record(1), record(2), record(3, { process: { kind: "running", sinceMs: NOW - 1_000 } })];
+    const stores = [record(0), record(1), record(2), record(3, { process: CRASHING })];
     const seen = observed({
       stores,
       view: view({ stores: [...pdFour.slice(0, 3), pdStore(3, { heartbeatMsAgo: 10_000, regionCount: 9 })] }),
     });
-    assert.deepEqual(actionsOf(seen), ["drain demo-store-3"]); // it does not serve: 3 - 0 = 3
+    assert.deepEqual(actionsOf(seen), ["start demo-store-3", "drain demo-store-3"]); // it does not serve: 3 - 0 = 3
     assert.deepEqual(actionsOf(seen, wanted({ storeReplicas: 3, regionReplicas: 5 })).slice(-1), [
       "set the configuration of pd",
     ]);
@@ -117,7 +120,7 @@ describe("plan of scaling", () => {
       view: view({ stores: [...pdFour, pdStore(4, { state: "draining" })] }),
     });
     assert.deepEqual(actionsOf(seen), []);
-    assert.match(blockedOf(seen), /the next store drains when demo-store-4 \(2 regions left\) has gone/);
+    assert.match(blockedOf(seen), /the next store drains when demo-store-4 has gone/);
   });
 
   it("drains nothing while a store is dead", () => {

@@ -1,17 +1,16 @@
-import type { Condition } from "../api/gen/rhea-cluster.js";
-import { describeStep, type Action, type Blocked } from "./action.js";
-import type { PdRecord, PdView } from "./observed.js";
+import { describeStep, type PlanPart } from "./action.js";
+import type { Scaling } from "./autoscale.js";
+import { makeConditions, type Facts, type TimelessCondition } from "./conditions.js";
 import { isMember, type Context, type JudgedStore } from "./judge.js";
-
-/** A condition without its time: the platform keeps the time since when each holds. */
-export type TimelessCondition = Omit<Condition, "lastTransitionTime">;
+import { pdQuorum, type JudgedPd } from "./judge-pd.js";
+import { outdatedOf } from "./member-facts.js";
 
 /** A PD member in the status. */
 export interface PlannedPdMember {
   readonly name: string;
   /** PD's id of it. */
   readonly id?: number;
-  readonly state: "Starting" | "Pending" | "Joining" | "Up" | "Silent" | "Down" | "Dead" | "Leaving";
+  readonly state: "Pending" | "Starting" | "Up" | "Silent" | "Down" | "Dead" | "Removed";
   readonly ready: boolean;
   readonly message?: string;
 }
@@ -20,7 +19,7 @@ export interface PlannedPdMember {
 export interface PlannedStore {
   readonly name: string;
   readonly id?: number;
-  readonly state: "Starting" | "Pending" | "Up" | "Silent" | "Down" | "Dead" | "Draining" | "Removed";
+  readonly state: "Pending" | "Starting" | "Up" | "Silent" | "Down" | "Dead" | "Draining" | "Removed";
   readonly ready: boolean;
   readonly leaders?: number;
   readonly regions?: number;
@@ -59,46 +58,104 @@ export interface PlannedStatus {
   }[];
   /** What the processes run; absent while it is not the same everywhere. */
   readonly image?: string;
-  readonly autoscale?: { readonly wantedStores: number; readonly regionsPerStore: number; readonly message: string };
+  readonly autoscale?: { readonly wantedStores: number; readonly regionsPerStore?: number; readonly message: string };
 }
 
 /** Describes the cluster and what is about to happen to it. Pure. */
-export function makeStatus(context: Context, actions: readonly Action[], blocked: readonly Blocked[]): PlannedStatus {
-  const { desired, view, observed, stores } = context;
+export function makeStatus(context: Context, scaling: Scaling, part: PlanPart): PlannedStatus {
+  const { desired, view, stores, pds } = context;
   const regions = view && {
     total: view.regions.length,
     underReplicated: view.regions.filter(({ isFullyReplicated }) => !isFullyReplicated).length,
     noQuorum: view.regions.filter(({ hasQuorum }) => !hasQuorum).length,
   };
+  const leader = view?.members.find(({ isLeader }) => isLeader)?.name;
+  const images = new Set([...stores, ...pds].flatMap(({ record: { image } }) => (image === undefined ? [] : [image])));
+  const [image] = images;
+  const message = view === undefined ? pdMessage(context) : undefined;
   return {
     observedGeneration: desired.generation,
-    conditions: conditionsOf(context, actions, blocked, regions),
-    replicas: stores.filter(({ verdict }) => verdict.kind === "live").length,
+    conditions: makeConditions(factsOf(context, scaling, part, regions)),
+    replicas: stores.filter((store) => isMember(store) && store.verdict.kind === "live").length,
     pd: {
       ready: view !== undefined,
-      members: observed.pds.filter(({ process }) => process.kind === "running").length,
-      list: observed.pds.map((pd) => pdStatus(pd, view)),
-      ...(view === undefined ? { message: pdMessage(context) } : {}),
+      members: pds.filter(({ record }) => record.process.kind === "running").length,
+      ...(leader === undefined ? {} : { leader }),
+      ...(message === undefined ? {} : { message }),
+      list: pds.map(pdStatus),
     },
     stores: stores.map((store) => storeStatus(store)),
     ...(regions === undefined ? {} : { regions }),
-    plan: actions.map((action) => ({
+    plan: part.actions.map((action) => ({
       action: describeStep(action),
       reason: action.reason,
       proof: action.proof,
       undo: action.undo,
     })),
+    ...(image === undefined || images.size > 1 ? {} : { image }),
+    ...(scaling.memory === undefined
+      ? {}
+      : {
+          autoscale: {
+            wantedStores: scaling.wanted,
+            ...(scaling.regionsPerStore === undefined ? {} : { regionsPerStore: scaling.regionsPerStore }),
+            message: scaling.message ?? "",
+          },
+        }),
   };
 }
 
-function pdMessage({ observed }: Context): string {
-  if (observed.view !== undefined) return "it does not answer any more";
-  return observed.pds.some(({ process }) => process.kind === "running") ? "it has not answered yet" : "it does not run";
+function factsOf(context: Context, { wanted }: Scaling, part: PlanPart, regions: PlannedStatus["regions"]): Facts {
+  const { desired, stores, pds, view } = context;
+  const members = stores.filter(isMember);
+  const live = members.filter(({ verdict }) => verdict.kind === "live").length;
+  const livePds = pds.filter(({ verdict }) => verdict.kind === "live").length;
+  const outdated = [...stores, ...pds].filter(({ record }) => outdatedOf(record.process) !== undefined).length;
+  // Keeping leaders off a store moves no data and stops nothing.
+  const acting = part.actions.filter(({ kind }) => kind !== "evictLeaders" && kind !== "releaseLeaders");
+  const leaving = stores.length - members.length;
+  const isComplete =
+    live === wanted && leaving === 0 && livePds === desired.pdReplicas && pds.length === livePds && outdated === 0;
+  const quorum = view && pdQuorum(view);
+  return {
+    generation: desired.generation,
+    mode: desired.mode,
+    isSuspended: desired.suspend,
+    hasView: view !== undefined,
+    regions,
+    isPdHealthy: quorum === undefined ? undefined : quorum.healthy >= quorum.needed,
+    isSettled:
+      isComplete && acting.length === 0 && regions !== undefined && regions.total > 0 && regions.underReplicated === 0,
+    actions: part.actions,
+    blocked: part.blocked,
+    counts: [
+      `${live} of ${wanted} stores serve${leaving > 0 ? `, ${leaving} leave` : ""}`,
+      ...(desired.pdReplicas === 1 && pds.length <= 1 ? [] : [`${livePds} of ${desired.pdReplicas} PD members serve`]),
+      ...(outdated === 0 ? [] : [`${outdated} to be restarted with changed settings`]),
+      ...(regions === undefined
+        ? []
+        : [
+            `${regions.total} regions, ${regions.underReplicated} under-replicated, ${regions.noQuorum} without a quorum`,
+          ]),
+    ].join("; "),
+  };
 }
 
-function pdStatus({ name, process }: PdRecord, view: PdView | undefined): PlannedPdMember {
-  const isUp = process.kind === "running" && view !== undefined;
-  return { name, state: isUp ? "Up" : process.kind === "running" ? "Starting" : "Down", ready: isUp };
+function pdMessage({ observed, pds }: Context): string {
+  if (!pds.some(({ record }) => record.process.kind === "running")) return "it does not run";
+  return observed.view === undefined ? "it has not answered yet" : "it does not answer any more";
+}
+
+function pdStatus({ record, member, verdict }: JudgedPd): PlannedPdMember {
+  const learner = verdict.kind === "starting" && member?.isVoter === false ? "it catches up as a learner" : undefined;
+  const message = "why" in verdict ? verdict.why : learner;
+  return {
+    name: record.name,
+    ...(member === undefined ? {} : { id: member.memberId }),
+    state: stateOf(verdict.kind),
+    ready: verdict.kind === "live",
+    ...(message === undefined ? {} : { message }),
+  };
 }
 
 function storeStatus({ record, pd, verdict }: JudgedStore): PlannedStore {
@@ -116,94 +173,23 @@ function storeStatus({ record, pd, verdict }: JudgedStore): PlannedStore {
           pendingPeers: pd.pendingPeerCount,
         }),
     ...(verdict.kind === "draining" && pd !== undefined ? { drainedRatio: pd.drainedRatio } : {}),
+    ...(record.host === undefined ? {} : { node: record.host.name }),
+    ...(record.version === undefined ? {} : { version: record.version }),
     ...(message === "" ? {} : { message }),
   };
 }
 
-function stateOf(kind: JudgedStore["verdict"]["kind"]): PlannedStore["state"] {
-  switch (kind) {
-    case "live":
-      return "Up";
-    case "starting":
-      return "Starting";
-    case "silent":
-      return "Silent";
-    case "pending":
-      return "Pending";
-    case "down":
-      return "Down";
-    case "dead":
-      return "Dead";
-    case "draining":
-      return "Draining";
-    case "removed":
-      return "Removed";
-  }
+function stateOf<K extends JudgedStore["verdict"]["kind"]>(kind: K): (typeof STATES)[K] {
+  return STATES[kind];
 }
 
-function conditionsOf(
-  context: Context,
-  actions: readonly Action[],
-  blocked: readonly Blocked[],
-  regions: PlannedStatus["regions"],
-): readonly TimelessCondition[] {
-  const { desired, stores, view } = context;
-  const condition = (type: string, holds: boolean | undefined, reason: string, message: string): TimelessCondition => ({
-    type,
-    status: holds === undefined ? "Unknown" : holds ? "True" : "False",
-    reason,
-    message,
-    observedGeneration: desired.generation,
-  });
-  const live = stores.filter(({ verdict }) => verdict.kind === "live").length;
-  const leaving = stores.filter((store) => !isMember(store)).length;
-  const counts = `${live} of ${desired.storeReplicas} stores serve${leaving > 0 ? `, ${leaving} leave` : ""}${
-    regions === undefined
-      ? ""
-      : `; ${regions.total} regions, ${regions.underReplicated} under-replicated, ${regions.noQuorum} without a quorum`
-  }`;
-  const isSettled =
-    live === desired.storeReplicas &&
-    leaving === 0 &&
-    actions.length === 0 &&
-    regions !== undefined &&
-    regions.total > 0 &&
-    regions.underReplicated === 0;
-  const isReady = isSettled && !desired.suspend;
-  const stuck = blocked.filter(({ nextTryMs }) => nextTryMs === undefined);
-  const isAvailable = regions && regions.total > 0 && regions.noQuorum === 0;
-  const first = blocked[0];
-  return [
-    condition(
-      "Ready",
-      isReady,
-      isReady ? "Ready" : desired.suspend ? "Suspended" : view === undefined ? "NoPlacementDriver" : "NotSettled",
-      counts,
-    ),
-    condition(
-      "Reconciling",
-      !isReady && !desired.suspend && desired.mode === "Reconcile",
-      actions.length > 0 ? "Acting" : isReady ? "Settled" : "Waiting",
-      actions.length === 0 ? "" : actions.map(describeStep).join("; "),
-    ),
-    condition(
-      "Stalled",
-      !isReady && actions.length === 0 && stuck.length > 0,
-      stuck.length > 0 ? "Blocked" : "Moving",
-      stuck.map(describeBlocked).join("; "),
-    ),
-    condition("Available", isAvailable, isAvailable === true ? "AllRegionsServe" : "SomeRegionsDoNot", counts),
-    condition("QuorumHealthy", regions && regions.noQuorum === 0, "Counted", counts),
-    condition(
-      "Blocked",
-      blocked.length > 0,
-      first === undefined ? "Nothing" : "Held",
-      blocked.map(describeBlocked).join("; "),
-    ),
-  ];
-}
-
-/** Says in one line what is held back and why. */
-export function describeBlocked({ object, reason }: Blocked): string {
-  return `${object}: ${reason}`;
-}
+const STATES = {
+  live: "Up",
+  starting: "Starting",
+  silent: "Silent",
+  pending: "Pending",
+  down: "Down",
+  dead: "Dead",
+  draining: "Draining",
+  removed: "Removed",
+} as const;

@@ -176,7 +176,7 @@ async function run(
     const observed = await platform.observe(desired);
     const decided = plan(observed, desired, clock.monotonicMs());
     publish(decided, look);
-    if (desired.mode === "Reconcile" && decided.actions.length > 0) {
+    if (decided.mode === "Reconcile" && decided.actions.length > 0) {
       await executeAll(decided, platform, desired, memory, tell, () => isClosing);
       publish(decided, look); // with the processes and ports that are there now
     }

@@ -8,8 +8,11 @@ const OPERATIONS = 200;
 /** Regions asked for at once: PD gives no more. */
 const REGION_PAGE = 10_000;
 
+/** The calls that a view is read with. */
+export type PdReads = Pick<Admin, "clusterInfo" | "stores" | "regions" | "operations">;
+
 /** Reads all that the plan wants to know from PD. `ageMs` is 0: the caller adds what passes. */
-export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdView> {
+export async function readPdView(admin: PdReads, timeoutMs: number): Promise<PdView> {
   const options = { timeoutMs };
   const info = await admin.clusterInfo(options);
   const [stores, regions, operations] = await Promise.all([
@@ -21,8 +24,8 @@ export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdVie
   return {
     ageMs: 0,
     isBootstrapped: info.bootstrapped,
-    members: info.members.map(({ memberId, name, leader }) => ({
-      ...{ memberId, name, isLeader: leader, isVoter: true, isHealthy: true },
+    members: info.members.map(({ memberId, name, leader, voter, healthy }) => ({
+      ...{ memberId, name, isLeader: leader, isVoter: voter, isHealthy: healthy },
     })),
     config: {
       replicas: info.config?.replicas ?? 0,
@@ -39,7 +42,7 @@ export async function readPdView(admin: Admin, timeoutMs: number): Promise<PdVie
 }
 
 async function readRegions(
-  admin: Admin,
+  admin: PdReads,
   timeoutMs: number,
 ): Promise<{ readonly routes: RegionRoute[]; readonly health: RegionHealth[] }> {
   const routes: RegionRoute[] = [];

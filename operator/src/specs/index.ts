@@ -22,6 +22,7 @@ export {
   memberName,
   ordinalOf,
   ownedBy,
+  selectorOf,
   serviceAddress,
   serviceHost,
   serviceName,

@@ -22,6 +22,7 @@ export type OperationKind =
   | "drain-leader"
   | "drain-region"
   | "remove-extra-peer"
+  | "better-place"
   // schedulers
   | "evict-leader"
   | "balance-leader"

@@ -39,7 +39,8 @@ export class TokenBucket {
 /** How many operations of a kind may run at once. */
 export function limitOf(kind: OperationKind, settings: ClusterSettings): number {
   if (kind === "balance-leader") return Math.min(settings.leaderBalanceLimit, settings.operationLimit);
-  if (kind === "balance-region") return Math.min(settings.regionBalanceLimit, settings.operationLimit);
+  if (kind === "balance-region" || kind === "better-place")
+    return Math.min(settings.regionBalanceLimit, settings.operationLimit);
   return settings.operationLimit;
 }
 

@@ -214,4 +214,44 @@ describe("checkers", () => {
     assert.equal(check(cluster, NOW + 9_999), undefined);
     assert.equal(check(cluster, NOW + 10_000)?.kind, "leave-joint");
   });
+
+  const placed = (...places: Record<string, string>[]) => {
+    const cluster = sampleCluster(0);
+    places.forEach((labels, i) => addSampleStore(cluster, i + 1, { labels }));
+    addSampleRegion(cluster, sampleDescriptor(7, [1, 2, 3]));
+    return cluster;
+  };
+  const [a, b, c] = [{ zone: "a" }, { zone: "b" }, { zone: "c" }];
+
+  it("move a follower's peer to a better place by labels, and only for a strict gain", () => {
+    const proposal = check(placed(a, a, b, c));
+    assert.equal(proposal?.kind, "better-place");
+    assert.deepEqual(proposal.steps.at(-1), { kind: "removePeer", storeId: 2, peerId: 702 });
+    assert.equal(target(proposal), 4);
+    assert.match(proposal.reason, /worth 100, it would share 0 on store 4/);
+    assert.equal(check(placed(a, a, b, b)), undefined);
+    assert.equal(check(placed(a, b, c, {})), undefined);
+    assert.equal(check(placed({}, {}, {}, a)), undefined);
+  });
+
+  it("tell racks and hosts apart where the zone is the same", () => {
+    const at = (rack: string, host: string) => ({ zone: "a", rack, host });
+    assert.equal(target(check(placed(at("1", "x"), at("1", "y"), at("2", "z"), at("3", "v")))), 4);
+    assert.equal(target(check(placed(at("1", "x"), at("1", "x"), at("1", "z"), at("1", "v")))), 4);
+    assert.equal(check(placed(at("1", "x"), at("2", "y"), at("3", "z"), at("4", "v"))), undefined);
+    // Racks of different zones are different though they have one name.
+    assert.equal(check(placed({ zone: "a", rack: "1" }, { zone: "b", rack: "1" }, c, {})), undefined);
+  });
+
+  it("leave a badly placed region alone while a voter is silent, a peer leaves, or balancing is off", () => {
+    const silent = placed(a, a, b, c);
+    addSampleRegion(silent, sampleDescriptor(7, [1, 2, 3]), { downPeerIds: [703] });
+    assert.equal(check(silent), undefined);
+    const evicting = placed(a, a, b, c);
+    evicting.stores.setEvictLeaders(4, NOW + 1000);
+    assert.equal(check(evicting), undefined);
+    const off = placed(a, a, b, c);
+    off.settings = { ...off.settings, regionBalanceLimit: 0 };
+    assert.equal(check(off), undefined);
+  });
 });

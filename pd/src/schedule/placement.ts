@@ -12,7 +12,7 @@ const FULL_BYTES = 1024 ** 3;
 
 /** A store for a new peer and the numbers that chose it, or why there is none. */
 export type Placement =
-  | { readonly kind: "found"; readonly store: StoreView; readonly fact: string }
+  | { readonly kind: "found"; readonly store: StoreView; readonly shared: number; readonly fact: string }
   | { readonly kind: "none"; readonly reason: string };
 
 /** Why the store may get no new peer now, or undefined if it may. */
@@ -74,7 +74,12 @@ export function chooseStore(
   }
   const { regionIds } = context.view.regions.usage(best.store.storeId);
   const facts = `${regionIds.size} regions, ${mebibytes(best.score)}, ${best.shared} shared failure domains`;
-  return { kind: "found", store: best.store, fact: `store ${best.store.storeId} (${facts}; best of ${candidates})` };
+  return {
+    kind: "found",
+    store: best.store,
+    shared: best.shared,
+    fact: `store ${best.store.storeId} (${facts}; best of ${candidates})`,
+  };
 }
 
 /** Size of a store as balance sees it, bytes: what it holds and what running operations will change. */
@@ -83,20 +88,26 @@ export function storeScore(storeId: number, context: ScheduleContext): number {
 }
 
 /**
- * How many failure domains the store shares with others: a shared wide one (zone) weighs more than all narrower ones (rack, host)
- * together. A store without a label shares nothing at that level.
+ * How much of its failure domains the store shares with others, summed over them: per other store the labels from the widest (zone) down to
+ * the first that differs, each worth ten of the next narrower one. 0: it shares nothing. A label that either store lacks tells nothing.
  */
 export function sharedDomains(store: StoreView, otherStoreIds: readonly number[], context: ScheduleContext): number {
-  const labels = context.view.settings.locationLabels;
+  const { stores, settings } = context.view;
   let shared = 0;
   for (const otherId of otherStoreIds) {
-    const other = context.view.stores.get(otherId);
-    if (other === undefined || otherId === store.storeId) continue;
-    const level = labels.findIndex((label) => {
-      const value = store.labels[label];
-      return value !== undefined && value === other.labels[label];
-    });
-    if (level >= 0) shared += 10 ** (labels.length - 1 - level);
+    const other = stores.get(otherId);
+    if (other !== undefined && otherId !== store.storeId) shared += sharedBy(store, other, settings.locationLabels);
+  }
+  return shared;
+}
+
+function sharedBy(one: StoreView, other: StoreView, labels: readonly string[]): number {
+  let shared = 0;
+  for (const [level, label] of labels.entries()) {
+    const [value, otherValue] = [one.labels[label], other.labels[label]];
+    if (value === undefined || otherValue === undefined) continue;
+    if (value !== otherValue) break;
+    shared += 10 ** (labels.length - 1 - level);
   }
   return shared;
 }

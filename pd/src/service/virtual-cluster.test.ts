@@ -237,6 +237,27 @@ describe("virtual cluster", () => {
     await assertQuiet(world);
   });
 
+  it("moves peers to better places when stores in other zones come, one gain at a time, and then rests", async () => {
+    const world = new VirtualCluster();
+    await world.bootstrap(await world.addStore({ zone: "a", host: "1" }));
+    await world.addStore({ zone: "a", host: "2" });
+    await world.addStore({ zone: "a", host: "3" });
+    await world.time.pass(3000);
+    await world.presplit(9, MIB);
+    await world.time.pass(10_000);
+    await world.addStore({ zone: "b", host: "4" });
+    await world.addStore({ zone: "c", host: "5" });
+    const before = world.executed.get(1) ?? 0;
+    await world.time.pass(120_000);
+    for (const { peers } of world.regions.values()) {
+      assert.equal(new Set(peers.map((peer) => world.stores.get(peer.storeId)!.labels["zone"])).size, 3);
+    }
+    // Two peers of each region had to move.
+    assert.ok((world.executed.get(1) ?? 0) - before <= 9 * 2 + 6, `${world.executed.get(1)} moves`);
+    assert.ok(world.isHealthy());
+    await assertQuiet(world);
+  });
+
   it("adds and removes voters when the wanted number changes", async () => {
     const { world } = await startCluster({ stores: 5, regions: 6 });
     for (const replicas of [5, 1, 3]) {

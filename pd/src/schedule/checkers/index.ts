@@ -1,5 +1,6 @@
 /** The checkers, in the order in which they look at a region: the first that proposes wins. */
 import type { Checker } from "../context.js";
+import { betterPlaceChecker } from "./better-place.js";
 import { brokenPeerChecker } from "./broken-peer.js";
 import { downStoreChecker } from "./down-store.js";
 import { drainingStoreChecker } from "./draining-store.js";
@@ -16,4 +17,5 @@ export const CHECKERS: readonly Checker[] = [
   drainingStoreChecker,
   extraPeerChecker,
   splitSizeChecker,
+  betterPlaceChecker,
 ];

@@ -1,6 +1,7 @@
 /** Evens out the size of stores: a peer moves from the largest to the smallest while that does not turn them around. */
 import {
   describeRegion,
+  isEvictingLeaders,
   isVoter,
   regionScore,
   type RegionPeer,
@@ -41,7 +42,7 @@ function proposeOne(scores: Map<number, number>, taken: Set<number>, context: Sc
   const targets = byScore
     .toReversed()
     .flatMap(([storeId]) => context.view.stores.get(storeId) ?? [])
-    .filter((store) => placementRefusal(store, context) === undefined);
+    .filter((store) => placementRefusal(store, context) === undefined && !isEvictingLeaders(store, context.nowMs));
   for (const [sourceId, sourceScore] of byScore) {
     for (const target of targets) {
       const difference = sourceScore - (scores.get(target.storeId) ?? 0);

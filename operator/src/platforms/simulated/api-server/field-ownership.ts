@@ -12,6 +12,8 @@ export interface OwnedFields {
 /** Field names of lists whose items are merged by key, and the keys. */
 const LIST_KEYS: Readonly<Record<string, readonly string[]>> = {
   conditions: ["type"],
+  list: ["name"],
+  stores: ["name"],
   containers: ["name"],
   initContainers: ["name"],
   volumes: ["name"],

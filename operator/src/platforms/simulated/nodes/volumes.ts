@@ -123,10 +123,10 @@ export class Volumes {
   }
 
   /** Whether a run still has its claim's volume: a volume that was torn away to another node is not its any more. */
-  holds(namespace: string, claimName: string, run: { readonly uid: string }): boolean {
+  holds(namespace: string, claimName: string, run: { readonly node: string }): boolean {
     const volume = this.#server.find(RESOURCES.persistentVolumeClaims, { namespace, name: claimName })?.spec
       ?.volumeName;
-    return volume !== undefined && this.#attachments.get(volume)?.uid === run.uid;
+    return volume !== undefined && this.#attachments.get(volume)?.node === run.node;
   }
 
   contentOf(namespace: string, claimName: string): VolumeContent {
@@ -148,7 +148,13 @@ export class Volumes {
     return true;
   }
 
-  /** Disks of a node that is no more: local volumes stay as objects, their content does not. */
+  /** The disk behind a claim is no more, though its object stays: its node was removed. */
+  destroyContent(claim: PersistentVolumeClaim): void {
+    const content = this.#contents.get(claim.spec?.volumeName ?? "");
+    if (content !== undefined) delete content.identity;
+  }
+
+  /** Claims whose volumes are disks of a node. */
   localVolumesOn(node: string): PersistentVolumeClaim[] {
     return this.#server.list(RESOURCES.persistentVolumeClaims).filter((claim) => this.nodeOf(claim) === node);
   }

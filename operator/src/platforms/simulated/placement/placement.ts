@@ -50,6 +50,7 @@ export class Placement {
   };
   readonly setting: PlacementSetting;
   #nextId = 2;
+  #reign = 0;
 
   constructor(setting: PlacementSetting) {
     this.setting = setting;
@@ -266,6 +267,11 @@ export class Placement {
   }
 
   #tick(): void {
+    if (this.#reign !== this.pd.reign) {
+      // Leases are in the leader's memory alone.
+      for (const store of this.stores.values()) store.evictUntilMs = 0;
+      this.#reign = this.pd.reign;
+    }
     if (this.pd.isServing) {
       for (const store of this.stores.values()) if (this.isAlive(store.storeId)) store.heardMs = this.nowMs;
     }

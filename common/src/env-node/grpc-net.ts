@@ -220,29 +220,26 @@ class GrpcChannel implements RpcChannel {
   /** The client to call on; sees to it that its connection does not hang for ever. */
   #ready(): grpc.Client {
     if (this.#isClosed) return this.#client;
-    if (this.#isWatched && this.#patience !== undefined) return this.#client;
-    const channel = this.#client.getChannel();
-    const state = channel.getConnectivityState(false);
+    const state = this.#client.getChannel().getConnectivityState(false);
     if (state === grpc.connectivityState.READY) return this.#client;
     const dialled = this.#dial(this.address);
     if (dialled !== this.#dialled) {
       this.#dialled = dialled;
       this.#renew();
-      return this.#ready();
     }
-    if (!this.#isWatched) this.#watch(this.#client, state);
+    if (!this.#isWatched) this.#watch(this.#client);
     this.#wait(CONNECT_TIMEOUT_MS);
     return this.#client;
   }
 
-  #watch(client: grpc.Client, from: grpc.connectivityState): void {
+  #watch(client: grpc.Client): void {
     this.#isWatched = true;
     const channel = client.getChannel();
-    channel.watchConnectivityState(from, Infinity, () => {
+    channel.watchConnectivityState(channel.getConnectivityState(false), Infinity, () => {
       if (client !== this.#client || this.#isClosed) return;
       const state = channel.getConnectivityState(false);
       if (state !== grpc.connectivityState.READY) {
-        this.#watch(client, state);
+        this.#watch(client);
         return;
       }
       this.#isWatched = false;

@@ -34,7 +34,7 @@ export function splitPem(text: string): string[] {
 
 function usagesOf(certificate: X509Certificate): Usage | undefined {
   // The declaration says string[], but a certificate without the extension has none.
-  const purposes = (certificate.keyUsage as string[] | undefined) ?? [];
+  const purposes: readonly string[] = (certificate.keyUsage as string[] | undefined) ?? [];
   const isServer = purposes.includes(SERVER_AUTH);
   const isClient = purposes.includes(CLIENT_AUTH);
   if (isServer && isClient) return "both";
@@ -55,7 +55,7 @@ export function canonicalAddress(address: string): string {
 /** Describes the first certificate of a PEM text. Throws for a text without one. */
 export function describe(certPem: string): CertificateFacts {
   const certificate = new X509Certificate(certPem);
-  const names = ((certificate.subjectAltName as string | undefined) ?? "").split(", ");
+  const names = (certificate.subjectAltName ?? "").split(", ");
   const namesOf = (prefix: string): string[] =>
     names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
   return {

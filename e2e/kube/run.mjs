@@ -12,6 +12,11 @@ import { readOptions } from "./options.mjs";
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const CLUSTER = join(HERE, "cluster", "cluster");
 const REPORT = join(ROOT, ".cache", "kube-report");
+/** Where the cluster tool keeps its clusters. */
+const CLUSTERS = join(
+  process.env.KUBE_E2E_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "kube-e2e"),
+  "clusters",
+);
 const STORY_LIMIT_MS = 20 * 60_000;
 const TEST_LIMIT_MS = 5 * 60_000;
 const OWN_NAME = /^rhea(\d+)$/;
@@ -101,9 +106,7 @@ function specs() {
 
 /** Removes clusters that earlier runs left when they were killed. */
 async function removeLeftovers() {
-  const cache = process.env.KUBE_E2E_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "kube-e2e");
-  const folder = join(cache, "clusters");
-  for (const found of existsSync(folder) ? readdirSync(folder) : []) {
+  for (const found of existsSync(CLUSTERS) ? readdirSync(CLUSTERS) : []) {
     const pid = OWN_NAME.exec(found)?.[1];
     if (pid === undefined || existsSync(join("/proc", pid))) continue;
     say(`removes the cluster ${found} of a run that was killed`);
@@ -146,9 +149,10 @@ async function images(files) {
  *
  * @param {string} file
  * @param {NodeJS.ProcessEnv} env
+ * @param {boolean} isGathered whether its output waits for its end, because others run beside it
  * @returns {Promise<Result>}
  */
-async function runSpec(file, env) {
+async function runSpec(file, env, isGathered) {
   const title = file.replace(/(?:\.alone)?\.kube\.ts$/, "");
   const [result, notes] = [join(scratch, `${title}.json`), join(scratch, `${title}.notes`)];
   const begun = performance.now();
@@ -159,6 +163,7 @@ async function runSpec(file, env) {
     ...(options.grep === undefined ? [] : ["--fgrep", options.grep]),
     join(HERE, "specs", file),
   ];
+  if (!isGathered) console.log(`\n  ${title}`);
   const ok = await run(given === undefined ? [CLUSTER, "exec", ...mocha] : mocha, {
     env: {
       ...env,
@@ -166,13 +171,18 @@ async function runSpec(file, env) {
       ...(options.keep ? { RHEA_KUBE_KEEP: "1" } : {}),
       ...{ RHEA_KUBE_SPEC: title, RHEA_KUBE_RESULT: result, RHEA_KUBE_NOTES: notes, RHEA_KUBE_REPORT: REPORT },
     },
-    prefix: `\n  ${title}`,
+    ...(isGathered ? { prefix: `\n  ${title}` } : {}),
     limitMs: STORY_LIMIT_MS,
   });
   const counted = readJson(result) ?? { passed: 0, failed: 0, skipped: 0, ms: performance.now() - begun };
   if (!ok && counted.failed === 0) {
     counted.failed = 1;
     console.log(`    FAILED  ${title}: the process did not end well`);
+    // It could not undo what it did to nodes: the next story gets a whole cluster.
+    if (given === undefined && !isInterrupted) {
+      for (let node = 1; node <= options.nodes; node++) await run([CLUSTER, "heal", "--name", name, String(node)]);
+      await run([CLUSTER, "up", "--name", name, "--nodes", String(options.nodes)]);
+    }
   }
   const lines = existsSync(notes) ? readFileSync(notes, "utf8").trimEnd().split("\n") : [];
   return { title, ...counted, notes: lines.map((line) => JSON.parse(line)) };
@@ -204,11 +214,11 @@ async function runAll() {
   say(`${shared.length + alone.length} stories`);
   /** @type {Result[]} */
   const results = [];
-  const runOne = async (/** @type {string} */ file) => {
-    if (!isInterrupted) results.push(await runSpec(file, env));
+  const story = (/** @type {boolean} */ isGathered) => async (/** @type {string} */ file) => {
+    if (!isInterrupted) results.push(await runSpec(file, env, isGathered));
   };
-  await runAtMost(options.lanes, shared, runOne);
-  await runAtMost(1, alone, runOne);
+  await runAtMost(options.lanes, shared, story(options.lanes > 1));
+  await runAtMost(1, alone, story(false));
   return results.sort((a, b) => (a.title < b.title ? -1 : 1));
 }
 
@@ -222,7 +232,10 @@ async function down() {
     return;
   }
   say("Kubernetes: stop");
-  spawnSync(CLUSTER, ["down", "--name", name], { stdio: ["ignore", "inherit", "inherit"] });
+  // In a group of its own: a second Ctrl-C must not leave half of a cluster.
+  const command = ["--wait", CLUSTER, "down", "--name", name];
+  spawnSync("setsid", command, { stdio: ["ignore", "inherit", "inherit"] });
+  rmSync(join(CLUSTERS, `${name}.lock`), { force: true });
   isUp = false;
 }
 

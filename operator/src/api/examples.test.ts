@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
-import { parse } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { parseClusterFile } from "./cluster-file.js";
 import { RHEA_CLUSTER_SCHEMA } from "./gen/rhea-cluster.js";
 
@@ -8,6 +8,9 @@ const EXAMPLES = new URL("../../../examples/", import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, EXAMPLES), "utf8");
 
 type Node = Readonly<Record<string, unknown>>;
+interface ConfigMap {
+  readonly data: Readonly<Record<string, string>>;
+}
 
 /** The paths of all fields below a node of a schema that have no fields of their own. */
 function leaves(schema: Node, path: string): readonly string[] {
@@ -47,5 +50,12 @@ describe("examples", () => {
     assert.equal(spec.pd?.replicas, 1);
     assert.equal(spec.stores.resources, undefined, "the default requests are small");
     assert.ok(spec.stores.replicas <= 3);
+  });
+});
+
+describe("example application", () => {
+  it("is in its manifest word for word", () => {
+    const [config] = parseAllDocuments(read("app/app.yaml")).map((document) => document.toJS() as ConfigMap);
+    assert.equal(config?.data["app.mjs"], read("app/app.mjs"));
   });
 });

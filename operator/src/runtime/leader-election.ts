@@ -142,7 +142,11 @@ export function createLeaderElection(options: LeaderElectionOptions): LeaderElec
     const { controller, deadline } = reign;
     reign = undefined;
     deadline.cancel();
-    logger.log("warn", "leader election: no longer leading", { lease: key.name, identity, why });
+    logger.log(lifetime.signal.aborted ? "info" : "warn", "leader election: no longer leading", {
+      lease: key.name,
+      identity,
+      why,
+    });
     options.metrics?.leads(options.name, false);
     controller.abort(new RheaError("NOT_LEADER", `leader election ${key.name}: ${why}`));
     stopped = Promise.resolve()

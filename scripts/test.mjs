@@ -18,6 +18,7 @@ const totals = { passed: 0, failed: 0, skipped: 0 };
 /** Folders beside the packages that have tests, and where. e2e runs what has been built. */
 const OTHERS = new Map([
   ["scripts", "scripts/**/*.test.mjs"],
+  ["images", "images/*.test.mjs"],
   ["e2e", "e2e/*.test.ts"],
 ]);
 

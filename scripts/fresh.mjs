@@ -11,6 +11,7 @@ import { ROOT } from "./setup.mjs";
 const GENERATORS = [
   { script: "proto/generate.mjs", output: "proto/gen", refresh: "npm run proto" },
   { script: "operator/generate-api.mjs", output: "operator/src/api/gen", refresh: "node operator/generate-api.mjs" },
+  { script: "charts/copy-crds.mjs", output: "charts/rhea/files/crds", refresh: "node charts/copy-crds.mjs" },
 ];
 
 /** @param {string} folder */

@@ -6,7 +6,7 @@ import { connectAdmin } from "@rhea/client/env-node";
 import type { TlsFiles } from "@rhea/common";
 import type { PdCalls, PdTarget } from "../platforms/kubernetes/index.js";
 
-const TIMEOUT_MS = 5_000;
+const TIMEOUT_MS = 3_000;
 
 /** Makes the calls to a PD. Certificates lie in a directory of its own, for this user only, until they are closed. */
 export function connectPd({ addresses, clusterId, dial, tls }: PdTarget): PdCalls {

@@ -125,14 +125,16 @@ export interface ClusterMemory {
   pd: { readonly identity: string; readonly calls: PdCalls } | undefined;
   /** PD's last answer and when it was asked, on the monotonic clock. */
   view: { readonly value: PdView; readonly atMs: number } | undefined;
+  /** PD was told to do something since: its last answer is from before. */
+  isViewOutdated: boolean;
   /** The runs of containers, by uid of their pod. */
   readonly runs: Map<string, ContainerRun>;
   /** Actions of the last pass by description: an event is recorded for what is new. */
   lastActions: ReadonlySet<string>;
   /** What failed when it was tried last, by description. */
   failures: ReadonlyMap<string, string>;
-  /** What is held back, as it was told last. */
-  lastBlocked: ReadonlySet<string>;
+  /** Since when each thing has been held back, on the monotonic clock, and whether an event was recorded of it. */
+  held: ReadonlyMap<string, { readonly sinceMs: number; readonly isTold: boolean }>;
   /** Statuses as they were written last, by kind and name. */
   readonly statuses: Map<string, { readonly text: string; readonly atMs: number }>;
 }
@@ -152,10 +154,11 @@ export function memoryOf(memory: Map<string, ClusterMemory>, key: string): Clust
   const fresh: ClusterMemory = {
     pd: undefined,
     view: undefined,
+    isViewOutdated: false,
     runs: new Map(),
     lastActions: new Set(),
     failures: new Map(),
-    lastBlocked: new Set(),
+    held: new Map(),
     statuses: new Map(),
   };
   memory.set(key, fresh);

@@ -5,6 +5,9 @@ import { API_VERSION } from "../../api/index.js";
 import type { ClusterObjects } from "./cluster-objects.js";
 import type { ClusterMemory, PlatformDeps } from "./deps.js";
 
+/** A wait that is shorter is not worth an event. */
+const TELL_AFTER_MS = 10_000;
+
 type Deps = Pick<PlatformDeps, "events" | "logger">;
 
 /** Records what was done, unless the pass before did the same. */
@@ -27,23 +30,26 @@ export function tellActions(
   memory.lastActions = now;
 }
 
-/** Records what is held back, when it begins to be. */
+/** Records what is held back, once it has been for a while: most waits are part of the way. */
 export function tellBlocked(
   { events, logger }: Deps,
   objects: ClusterObjects,
   blocked: readonly Blocked[],
   memory: ClusterMemory,
+  nowMs: number,
 ): void {
-  const now = new Set<string>();
+  const held = new Map<string, { readonly sinceMs: number; readonly isTold: boolean }>();
   for (const { object, reason } of blocked) {
     const shape = `${object}: ${reason.replace(/\d+(\.\d+)?/g, "0")}`;
-    now.add(shape);
-    if (memory.lastBlocked.has(shape)) continue;
+    const { sinceMs, isTold } = memory.held.get(shape) ?? { sinceMs: nowMs, isTold: false };
+    const isDue = !isTold && nowMs - sinceMs >= TELL_AFTER_MS;
+    held.set(shape, { sinceMs, isTold: isTold || isDue });
+    if (!isDue) continue;
     const note = `${object}: ${reason}`;
     logger.log("info", "held back", { cluster: objects.key, what: note });
     events.record({ regarding: regarding(objects), type: "Warning", reason: "Blocked", action: "Plan", note });
   }
-  memory.lastBlocked = now;
+  memory.held = held;
 }
 
 /** Objects from lists do not say what they are. */

@@ -85,6 +85,32 @@ export async function execute(context: ExecuteContext, action: Action): Promise<
   }
 }
 
+/** Whether an action is a call to PD; the others are done in Kubernetes. */
+export function asksPd({ kind }: Action): boolean {
+  switch (kind) {
+    case "addPd":
+    case "startPd":
+    case "addStore":
+    case "startStore":
+    case "stopProcess":
+    case "restartProcess":
+    case "deletePd":
+    case "deleteStore":
+      return false;
+    case "removePdMember":
+    case "transferPdLeader":
+    case "evictLeaders":
+    case "releaseLeaders":
+    case "drainStore":
+    case "cancelDrain":
+    case "removeStore":
+    case "replacePeer":
+    case "reportDiskLost":
+    case "setClusterConfig":
+      return true;
+  }
+}
+
 async function ensureRecord({ objects, writer }: ExecuteContext, name: string, ordinal: number): Promise<void> {
   if (objects.records.has(name)) return;
   await writer.create(STORES, buildRheaStore(objects.identity, name, ordinal));

@@ -16,11 +16,13 @@ type Deps = Pick<PlatformDeps, "caches" | "clock" | "connectPd" | "logger">;
 /** Asks PD if any member can answer. Never fails: what is returned may be old, and its age says so. */
 export async function pollPd(deps: Deps, objects: ClusterObjects, memory: ClusterMemory): Promise<PdView | undefined> {
   const { clock } = deps;
-  const isFresh = memory.view !== undefined && clock.monotonicMs() - memory.view.atMs < REUSE_MS;
+  const isFresh =
+    !memory.isViewOutdated && memory.view !== undefined && clock.monotonicMs() - memory.view.atMs < REUSE_MS;
   if (!isFresh && canAnswer(objects)) {
     const atMs = clock.monotonicMs();
     try {
       memory.view = { value: await readPdView(pdCalls(deps, objects, memory), TIMEOUT_MS), atMs };
+      memory.isViewOutdated = false;
     } catch (error) {
       deps.logger.log("debug", "pd does not answer", { cluster: objects.key, error: RheaError.from(error).message });
       dropPd(memory); // a fresh connection does not wait out the back-off of a broken one

@@ -13,7 +13,7 @@ import {
   type RheaClusterObject,
 } from "./deps.js";
 import { tellActions, tellBlocked } from "./events.js";
-import { execute, type ExecuteContext } from "./execute.js";
+import { asksPd, execute, type ExecuteContext } from "./execute.js";
 import { observe } from "./observe.js";
 import { dropPd, pdCalls, pollPd } from "./pd-connection.js";
 import { needsWrite, rememberWrite } from "./status-writer.js";
@@ -107,12 +107,24 @@ async function act(
   await syncObjects(deps.caches, objects, observed, decided, writer);
   const certificates = undefined;
   const held = await syncMembers(deps.caches, objects, observed, writer);
-  const context: ExecuteContext = { deps, objects, observed, writer, pd: () => pdCalls(deps, objects, memory) };
+  const context: ExecuteContext = {
+    deps,
+    objects,
+    observed,
+    writer,
+    pd: () => {
+      memory.isViewOutdated = true;
+      return pdCalls(deps, objects, memory);
+    },
+  };
   const failed = await executeAll(deps, context, decided.actions, memory);
   return { failures: failed.length, blocked: [...decided.blocked, ...held, ...failed], certificates };
 }
 
-/** Does all actions; one that fails does not stop those after it, for they concern other things. */
+/**
+ * Does all actions; one that fails does not stop those after it, for they concern other things. What brings processes up comes first: it
+ * needs no PD, and PD may be what is brought up. When PD does not answer, no further call to it is tried in this pass.
+ */
 async function executeAll(
   deps: PlatformDeps,
   context: ExecuteContext,
@@ -123,13 +135,16 @@ async function executeAll(
   const failed: Blocked[] = [];
   const failures = new Map<string, string>();
   const done: Action[] = [];
-  for (const action of actions) {
+  let isPdSilent = false;
+  for (const action of [...actions.filter(starts), ...actions.filter((other) => !starts(other))]) {
+    if (isPdSilent && asksPd(action)) continue;
     try {
       await execute(context, action);
       done.push(action);
     } catch (thrown) {
       const { code, message } = RheaError.from(thrown);
       if (code === "CANCELLED") throw thrown;
+      isPdSilent ||= asksPd(action) && (code === "DEADLINE_EXCEEDED" || code === "UNAVAILABLE");
       const what = describeStep(action);
       failures.set(what, message);
       failed.push({ object: objectOf(action), reason: `${what} failed: ${code}: ${message}` });
@@ -140,6 +155,10 @@ async function executeAll(
   memory.failures = failures;
   tellActions(deps, objects, done, memory);
   return failed;
+}
+
+function starts({ kind }: Action): boolean {
+  return kind === "addPd" || kind === "startPd" || kind === "addStore" || kind === "startStore";
 }
 
 function objectOf(action: Action): string {
@@ -168,7 +187,7 @@ async function writeStatus(
     rememberWrite(memory, id, status, times.nowMs);
   }
   const status = clusterStatus({ objects, observed, plan: decided, blocked, certificates, times });
-  tellBlocked(deps, objects, blocked, memory);
+  tellBlocked(deps, objects, blocked, memory, times.nowMs);
   metrics?.show(namespace, name, {
     storesWanted: objects.desired.storeReplicas,
     ...{ status, certificates, wallMs: times.wallMs },

@@ -7,5 +7,7 @@ export type { ClusterSettings } from "./cluster/index.js";
 export { MemoryMetadata, openEngineMetadata } from "./metadata/index.js";
 export type { MetadataEntry, MetadataStore } from "./metadata/index.js";
 export type { HeartbeatHandler, RegionReport } from "./pipeline/index.js";
+export { startMember } from "./process/index.js";
+export type { MemberConfig, MemberDependencies, RunningPd } from "./process/index.js";
 export { createPd } from "./service/index.js";
 export type { Pd, PdOptions } from "./service/index.js";

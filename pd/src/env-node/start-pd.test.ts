@@ -6,7 +6,8 @@ import { loadConfig, silentLogger, type RpcChannel } from "@rhea/common";
 import { grpcNet } from "@rhea/common/env-node";
 import { PdMethods, type PdToStore } from "@rhea/proto";
 import { PD_CONFIG } from "./config-schema.js";
-import { startPd, type PdConfig, type RunningPd } from "./start-pd.js";
+import type { RunningPd } from "../process/index.js";
+import { startPd, type PdConfig } from "./start-pd.js";
 
 const header = { clusterId: 3 };
 const deadline = { timeoutMs: 10_000 };

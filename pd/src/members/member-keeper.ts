@@ -224,7 +224,8 @@ export class MemberKeeper {
   async #keepSelf(): Promise<void> {
     const self = this.#options.self();
     const known = this.#records.get(self.memberId);
-    if (known !== undefined && !hasNews(known, self)) return;
+    // Without an address it does not listen yet.
+    if (self.address === "" || (known !== undefined && !hasNews(known, self))) return;
     await this.#save({ ...self, state: known?.state ?? "member" });
   }
 

@@ -4,7 +4,7 @@
  */
 export { openEngineMetadata } from "./engine-metadata.js";
 export { IdSource } from "./id-source.js";
-export type { EngineMetadataStore } from "./engine-metadata.js";
+export type { EngineMetadataOptions, EngineMetadataStore } from "./engine-metadata.js";
 export { FIRST_MEMBER, markReady, openMemberIdentity, setMemberId } from "./member-identity.js";
 export type { MemberIdentity } from "./member-identity.js";
 export { MemoryMetadata } from "./memory-metadata.js";

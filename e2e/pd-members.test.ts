@@ -174,6 +174,35 @@ describe("PD's members", function () {
     await calls().removeMember(silent ?? "");
   });
 
+  it("are followed by a store that knew only one of them, at once and without it ever being down", async () => {
+    const first = leaderOf(await calls().members());
+    const store = launch(PROGRAMS.store, [
+      ...["--name", "s-0", "--data-dir", join(folder, "s-0"), "--address", "127.0.0.1:0"],
+      ...["--status-address", "127.0.0.1:0", "--pd", first.address, "--log-level", "error"],
+    ]);
+    await store.says(/ready: store/);
+    const isConnected = async () => ((await calls().stores())[0]?.connected === true ? true : undefined);
+    await until("the store's heartbeats", isConnected);
+    await calls().setClusterConfig({ logLevel: "info" });
+    first.process.kill("SIGKILL");
+    await first.process.ended;
+    await until("the next leader", async () => (await calls().stores()).at(0));
+    const leadingSince = performance.now();
+    await until("the store's heartbeats at the next leader", async () => {
+      const [info] = await calls().stores();
+      assert.equal(info?.store?.state, 0);
+      return info.connected ? true : undefined;
+    });
+    const tookMs = performance.now() - leadingSince;
+    assert.ok(tookMs < 3_000, `the store took ${Math.round(tookMs)} ms`);
+    // It was told to log more than errors, and loses PD once more: that it says.
+    members.delete(first.name);
+    await start(first.name, addresses());
+    const second = leaderOf(await settled(["pd-0", "pd-1", "pd-2"]));
+    second.process.kill("SIGKILL");
+    await store.says(/warn .*no heartbeats with PD/);
+  });
+
   it("all start again, by SIGTERM and by kill -9, and go on", async () => {
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       const before = [...members.values()];

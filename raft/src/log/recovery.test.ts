@@ -153,6 +153,18 @@ describe("recovery after a crash", () => {
     }
   });
 
+  it("tells which segment of how many it reads", async () => {
+    const disk = await sixFrames({ segmentBytes: 64 });
+    const told: string[] = [];
+    await openTestLog(disk, { onRecovering: (segment, segments) => told.push(`${segment}/${segments}`) });
+    const count = told.length;
+    assert.ok(count > 1);
+    assert.deepEqual(
+      told,
+      Array.from({ length: count }, (_, i) => `${i + 1}/${count}`),
+    );
+  });
+
   it("keeps at most eight copies of what was cut", async () => {
     let disk = await sixFrames();
     for (let round = 0; round < 12; round++) {

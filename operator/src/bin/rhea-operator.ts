@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { RheaError, type LogLevel } from "@rhea/common";
 import { createLogger, nodeClock, nodeRng, nodeScheduler, runMain, type MainContext } from "@rhea/common/env-node";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { makeSecret, planCertificates } from "../certificates/index.js";
 import { connectPd } from "../env-node/pd-connector.js";
 import { createKubeClient, loadKubeConfig } from "../kube/index.js";
 import { createPlatformMetrics, startOperator } from "../platforms/kubernetes/index.js";
@@ -75,7 +76,10 @@ async function run(options: Options, { shutdown }: MainContext): Promise<void> {
   const operator = startOperator({
     ...environment,
     ...{ client, logger, connectPd },
-    certificates: { kind: "certificates" },
+    certificates: {
+      plan: planCertificates,
+      makeSecret: (action, { nowMs, policy }) => makeSecret(action, { nowMs, policy, rng: nodeRng }),
+    },
     settings: { defaultImage: options.defaultImage },
     namespaces: options.watchNamespaces,
     workers: options.workers,

@@ -35,7 +35,7 @@ export { buildDisruptionBudget } from "./disruption-budget.js";
 export { buildNetworkPolicy } from "./network-policy.js";
 export { buildPdPod } from "./pd-pod.js";
 export { buildRheaStore } from "./rhea-store.js";
-export { buildClientSecret, buildSecret, clientFiles } from "./secrets.js";
+export { buildSecret, clientFiles } from "./secrets.js";
 export { buildService } from "./services.js";
 export { buildStorePod } from "./store-pod.js";
 export { buildVolumeClaim } from "./volume-claim.js";

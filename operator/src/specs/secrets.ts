@@ -1,12 +1,5 @@
 import type { Secret } from "../kube/index.js";
-import { clientSecretName, metadataOf, serviceAddress, type ClusterIdentity, type Component } from "./identity.js";
-
-/** A certificate with what signed it, as PEM. */
-export interface CertificateFiles {
-  readonly "ca.crt": string;
-  readonly "tls.crt": string;
-  readonly "tls.key": string;
-}
+import { metadataOf, serviceAddress, type ClusterIdentity, type Component } from "./identity.js";
 
 /** Builds a secret of a cluster from plain text. */
 export function buildSecret(
@@ -45,14 +38,4 @@ export function clientFiles(cluster: ClusterIdentity, hasTls: boolean): Readonly
     ...(hasTls ? { tls: { caFile: "ca.crt", certFile: "tls.crt", keyFile: "tls.key" } } : {}),
   };
   return { addresses: pd.join(","), clusterId: String(cluster.clusterId), "cluster.json": `${JSON.stringify(file)}\n` };
-}
-
-/** Builds the secret that applications mount. */
-export function buildClientSecret(
-  cluster: ClusterIdentity,
-  certificate: CertificateFiles | undefined,
-  annotations: Readonly<Record<string, string>> = {},
-): Secret {
-  const data = { ...clientFiles(cluster, certificate !== undefined), ...certificate };
-  return buildSecret(cluster, clientSecretName(cluster), data, { annotations });
 }

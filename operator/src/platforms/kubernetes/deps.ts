@@ -19,7 +19,8 @@ import {
 } from "../../kube/index.js";
 import type { PdView } from "../../plan/index.js";
 import type { EventRecorder, Expectations } from "../../runtime/index.js";
-import type { CertificateMaker } from "./certificates.js";
+import type { SecretContent } from "../../certificates/index.js";
+import type { CertificateMaker, CertificateMemory } from "./certificates.js";
 import type { PlatformMetrics } from "./metrics.js";
 
 /** A RheaCluster as the API server keeps it. */
@@ -135,6 +136,9 @@ export interface ClusterMemory {
   failures: ReadonlyMap<string, string>;
   /** Since when each thing has been held back, on the monotonic clock, and whether an event was recorded of it. */
   held: ReadonlyMap<string, { readonly sinceMs: number; readonly isTold: boolean }>;
+  certificates: CertificateMemory | undefined;
+  /** The user's own authority as it was read last; `atMs` on the monotonic clock. */
+  givenCa: { readonly name: string; readonly content: SecretContent | undefined; readonly atMs: number } | undefined;
   /** Statuses as they were written last, by kind and name. */
   readonly statuses: Map<string, { readonly text: string; readonly atMs: number }>;
 }
@@ -159,6 +163,8 @@ export function memoryOf(memory: Map<string, ClusterMemory>, key: string): Clust
     lastActions: new Set(),
     failures: new Map(),
     held: new Map(),
+    certificates: undefined,
+    givenCa: undefined,
     statuses: new Map(),
   };
   memory.set(key, fresh);

@@ -18,7 +18,7 @@ export async function pollPd(deps: Deps, objects: ClusterObjects, memory: Cluste
   const { clock } = deps;
   const isFresh =
     !memory.isViewOutdated && memory.view !== undefined && clock.monotonicMs() - memory.view.atMs < REUSE_MS;
-  if (!isFresh && canAnswer(objects)) {
+  if (!isFresh && canAnswer(deps, objects)) {
     const atMs = clock.monotonicMs();
     try {
       memory.view = { value: await readPdView(pdCalls(deps, objects, memory), TIMEOUT_MS), atMs };
@@ -49,7 +49,9 @@ export function dropPd(memory: ClusterMemory): void {
   memory.pd = undefined;
 }
 
-function canAnswer({ pods }: ClusterObjects): boolean {
+function canAnswer({ caches }: Deps, { pods, desired, identity }: ClusterObjects): boolean {
+  const secret = caches.secrets.store.get(`${identity.namespace}/${clientSecretName(identity)}`);
+  if (desired.tls.isEnabled && credentialsOf(secret) === undefined) return false;
   return [...pods.pd.values()].some(({ status }) => status?.containerStatuses?.[0]?.state?.running !== undefined);
 }
 

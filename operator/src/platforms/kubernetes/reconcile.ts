@@ -1,7 +1,7 @@
 /** One pass over one cluster: look, plan, keep the objects, do the actions, tell. Level-based: what an earlier pass did is seen, not remembered. */
 import { RheaError } from "@rhea/common";
 import { describeStep, plan, type Action, type Blocked, type Observed, type Plan } from "../../plan/index.js";
-import type { CertificatesState } from "./certificates.js";
+import { keepCertificates, type CertificatesState } from "./certificates.js";
 import { gatherObjects, type ClusterObjects } from "./cluster-objects.js";
 import {
   CLUSTERS,
@@ -20,7 +20,7 @@ import { needsWrite, rememberWrite } from "./status-writer.js";
 import { clusterStatus, storeStatus } from "./status.js";
 import { syncMembers } from "./sync-members.js";
 import { syncObjects } from "./sync-objects.js";
-import { takeTime } from "./times.js";
+import { takeTime, type Times } from "./times.js";
 import { createWriter, type Writer } from "./writer.js";
 
 /** Time to the next look at PD, which tells nobody when something changes. Kubernetes does. */
@@ -57,7 +57,7 @@ export async function reconcileCluster(
   const observed = observe(deps, objects, memory, view, times);
   const decided = plan(observed, objects.desired, times.nowMs);
   const writer = createWriter(deps, key, signal);
-  const { failures, blocked, certificates } = await act(deps, objects, observed, decided, memory, writer);
+  const { failures, blocked, certificates } = await act(deps, objects, observed, decided, memory, writer, times);
   await writeStatus(deps, objects, observed, decided, { blocked, certificates }, memory, writer);
   const isReady = decided.status.conditions.some(({ type, status }) => type === "Ready" && status === "True");
   const isSettled = decided.actions.length === 0 && failures === 0 && (isReady || isAtRest(objects));
@@ -102,10 +102,15 @@ async function act(
   decided: Plan,
   memory: ClusterMemory,
   writer: Writer,
+  times: Times,
 ): Promise<Outcome> {
-  if (!mayAct(objects, observed)) return { failures: 0, blocked: decided.blocked, certificates: undefined };
+  const isAllowed = mayAct(objects, observed);
+  const { state, blocked } = await keepCertificates(
+    ...([deps, objects, observed, decided.actions, memory, times] as const),
+    isAllowed ? writer : undefined,
+  );
+  if (!isAllowed) return { failures: 0, blocked: [...decided.blocked, ...blocked], certificates: state };
   await syncObjects(deps.caches, objects, observed, decided, writer);
-  const certificates = undefined;
   const held = await syncMembers(deps.caches, objects, observed, writer);
   const context: ExecuteContext = {
     deps,
@@ -118,7 +123,11 @@ async function act(
     },
   };
   const failed = await executeAll(deps, context, decided.actions, memory);
-  return { failures: failed.length, blocked: [...decided.blocked, ...held, ...failed], certificates };
+  return {
+    failures: failed.length,
+    blocked: [...decided.blocked, ...blocked, ...held, ...failed],
+    certificates: state,
+  };
 }
 
 /**

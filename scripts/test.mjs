@@ -19,7 +19,7 @@ const totals = { passed: 0, failed: 0, skipped: 0 };
 const OTHERS = new Map([
   ["scripts", "scripts/**/*.test.mjs"],
   ["images", "images/*.test.mjs"],
-  ["e2e", "e2e/*.test.ts"],
+  ["e2e", "e2e/**/*.test.ts"],
 ]);
 
 /** @param {string} folder */

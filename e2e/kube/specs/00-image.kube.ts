@@ -6,7 +6,7 @@ describe("image", () => {
   const lane = useLane();
   const pd = ["rhea-pd", "--name", "pd", "--data-dir", "/var/lib/rhea/pd", "--address", "0.0.0.0:7400"];
 
-  for (const program of ["rheactl", "rhea-store", "rhea-pd"]) {
+  for (const program of ["rheactl", "rhea-store", "rhea-pd", "rhea-operator"]) {
     it(`${program} tells its version`, async () => {
       const { code, out } = await lane.run(`version-${program}`, [program, "--version"]);
       assert.deepEqual({ code, isVersion: /^\d+\.\d+\.\d+\n$/.test(out) }, { code: 0, isVersion: true }, out);

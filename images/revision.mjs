@@ -3,7 +3,6 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { runBuild } from "../scripts/setup/build.mjs";
 import { runInstall } from "../scripts/setup/install.mjs";
 import { workspaces } from "../scripts/setup/workspaces.mjs";
 
@@ -36,7 +35,7 @@ export function withRevision(root, commit, use) {
     const lock = (/** @type {string} */ folder) => readFileSync(join(folder, "package-lock.json"), "utf8");
     if (lock(root) === lock(checkout)) linkPackages(root, checkout);
     else runInstall(checkout, `the lock file of ${commit.slice(0, 10)} is another one`);
-    runBuild(checkout);
+    build(checkout);
     return use(checkout);
   } finally {
     rmSync(checkout, { recursive: true, force: true });
@@ -50,15 +49,29 @@ export function withRevision(root, commit, use) {
  */
 function unpack(root, commit, checkout) {
   const archive = join(checkout, "checkout.tar");
-  const steps = [
-    ["git", "-C", root, "archive", "--format=tar", `--output=${archive}`, commit],
-    ["tar", "-xf", archive, "-C", checkout],
-  ];
-  for (const [program = "", ...args] of steps) {
-    const { status, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
-    if (status !== 0) throw new Error(`${program} ${args.join(" ")} failed: ${error?.message ?? stderr}`);
-  }
+  mustRun(["git", "-C", root, "archive", "--format=tar", `--output=${archive}`, commit], root);
+  mustRun(["tar", "-xf", archive, "-C", checkout], root);
   rmSync(archive);
+}
+
+/**
+ * Compiles without checking types, in half the time: they were checked when the commit was made.
+ *
+ * @param {string} checkout
+ */
+function build(checkout) {
+  const tsc = join("node_modules", "typescript", "bin", "tsc");
+  mustRun([process.execPath, tsc, "-b", "--noCheck"], checkout);
+}
+
+/**
+ * @param {readonly string[]} command
+ * @param {string} cwd
+ */
+function mustRun([program = "", ...args], cwd) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, encoding: "utf8", maxBuffer: 64 << 20 });
+  if (status === 0) return;
+  throw new Error(`${program} ${args.join(" ")} failed: ${error?.message ?? `${stdout}${stderr}`}`);
 }
 
 /**

@@ -34,7 +34,7 @@ export function splitPem(text: string): string[] {
 
 function usagesOf(certificate: X509Certificate): Usage | undefined {
   // The declaration says string[], but a certificate without the extension has none.
-  const purposes: readonly string[] = (certificate.keyUsage as string[] | undefined) ?? [];
+  const purposes = Array.isArray(certificate.keyUsage) ? certificate.keyUsage : [];
   const isServer = purposes.includes(SERVER_AUTH);
   const isClient = purposes.includes(CLIENT_AUTH);
   if (isServer && isClient) return "both";

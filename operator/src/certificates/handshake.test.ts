@@ -7,7 +7,7 @@ import { join } from "node:path";
 import * as tls from "node:tls";
 import type { Logger, Net, RpcChannel, RpcMethod, RpcServer, RpcStream, TlsFiles } from "@rhea/common";
 import { grpcNet, nodeRng } from "@rhea/common/env-node";
-import { createCa, describe as describeCertificate, issue, type KeyPair } from "./index.js";
+import { createCa, describeCertificate, issue, type KeyPair } from "./index.js";
 
 const HOUR_MS = 3_600_000;
 const codec = {

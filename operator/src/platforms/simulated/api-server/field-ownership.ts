@@ -24,6 +24,9 @@ const LIST_KEYS: Readonly<Record<string, readonly string[]>> = {
   topologySpreadConstraints: ["topologyKey", "whenUnsatisfiable"],
 };
 
+/** Objects that are replaced as a whole, as lists without keys are (`+mapType=atomic`). */
+const ATOMIC = new Set(["selector", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector", "claimRef", "fieldRef"]);
+
 /** `ports` of a Service are keyed by port, those of a container by containerPort. */
 function keysOf(field: string, list: readonly unknown[]): readonly string[] | undefined {
   if (field === "ports") {
@@ -47,6 +50,7 @@ export function nothingOwned(): OwnedFields {
 /** Lists the fields of a value. */
 export function fieldsOf(value: unknown, field = ""): OwnedFields {
   const owned = nothingOwned();
+  if (ATOMIC.has(field)) return owned;
   if (isFields(value)) {
     for (const [key, inner] of Object.entries(value)) {
       if (inner !== undefined) owned.children.set(key, fieldsOf(inner, key));
@@ -123,7 +127,7 @@ function mergeValue(
   path: string,
   conflicts: string[],
 ): unknown {
-  if (isFields(wanted)) return mergeObject(isFields(live) ? live : {}, wanted, before, others, path, conflicts);
+  if (isFields(wanted) && !ATOMIC.has(field)) return mergeObject(isFields(live) ? live : {}, wanted, before, others, path, conflicts);
   if (Array.isArray(wanted)) {
     const list: readonly unknown[] = wanted;
     const keys = keysOf(field, list);

@@ -137,6 +137,11 @@ export class Volumes {
     return content;
   }
 
+  /** Name of the process whose data the claim's volume holds; undefined if it holds none, or is lost. */
+  identityIn(claim: PersistentVolumeClaim): string | undefined {
+    return this.#contents.get(claim.spec?.volumeName ?? "")?.identity?.name;
+  }
+
   /** The disk of a claim is gone for ever. Returns whether it had one. */
   lose({ namespace = "", name }: ObjectKey): boolean {
     const volume = this.#server.find(RESOURCES.persistentVolumeClaims, { namespace, name })?.spec?.volumeName;

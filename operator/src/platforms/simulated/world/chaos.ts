@@ -239,7 +239,7 @@ export function heal(world: World, fleet: Fleet): void {
     world.server.patch(
       RESOURCES.rheaStores,
       key,
-      { spec: { drain: false, removeFirst: false } },
+      { spec: { drain: null, removeFirst: null } },
       { manager: "kubectl" },
     );
   }

@@ -60,7 +60,7 @@ export function startOperator(
   const step = (write: Write, stage: "before" | "after"): void => {
     if (stage === "after") {
       operator.lastWrite = write;
-      world.tell(`operator ${id}: ${write.what}`);
+      if (!BOOKKEEPING.has(write.resource)) world.tell(`operator ${id}: ${write.what}`);
       onWrite(operator, write);
     }
     const { killIn } = operator;

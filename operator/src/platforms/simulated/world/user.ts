@@ -26,7 +26,7 @@ export function drawSpec({ random }: World): RheaClusterSpec {
       ...(random.chance(0.2) ? { logStorage: { size: "2Gi", className } } : {}),
     },
     regions: { replicas: 3 },
-    failover: { deadAfterSeconds: Math.floor(random.between(30, 120)), maxReplacements: 1 + random.int(3) },
+    failover: { deadAfterSeconds: Math.floor(random.between(20, 90)), maxReplacements: 1 + random.int(3) },
     tls: { enabled: false },
     ...(random.chance(0.5) ? {} : { deletionPolicy: random.chance(0.5) ? "Retain" : "Delete" }),
   };

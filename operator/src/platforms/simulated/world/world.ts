@@ -84,19 +84,15 @@ export class World {
 
   /** Whether all volumes of a store or member are there and hold its identity. `willStay`: and none of them is being deleted. */
   hasData(name: string, willStay = false): boolean {
-    const claims = this.server
-      .list(RESOURCES.persistentVolumeClaims)
-      .filter(({ metadata }) => metadata?.name === `data-${name}` || metadata?.name === `log-${name}`);
-    return (
-      claims.length > 0 &&
-      claims.every(
-        (claim) =>
-          claim.spec?.volumeName !== undefined &&
-          !this.volumes.isLost(claim) &&
-          !(willStay && claim.metadata?.deletionTimestamp !== undefined) &&
-          this.volumes.contentOf(NAMESPACE, claim.metadata?.name ?? "").identity?.name === name,
-      )
-    );
+    let count = 0;
+    for (const prefix of ["data", "log"]) {
+      const claim = this.server.find(RESOURCES.persistentVolumeClaims, { namespace: NAMESPACE, name: `${prefix}-${name}` });
+      if (claim === undefined) continue;
+      if (claim.spec?.volumeName === undefined || (willStay && claim.metadata?.deletionTimestamp !== undefined)) return false;
+      if (this.volumes.identityIn(claim) !== name) return false;
+      count++;
+    }
+    return count > 0;
   }
 
   /** Whether the loss of some members' data for ever leaves every region and PD a majority of data. */

@@ -14,6 +14,7 @@ import {
 } from "./deps.js";
 import { tellActions, tellBlocked } from "./events.js";
 import { asksPd, execute, type ExecuteContext } from "./execute.js";
+import { findHiddenClaims } from "./missing-claims.js";
 import { observe } from "./observe.js";
 import { dropPd, pdCalls, pollPd } from "./pd-connection.js";
 import { needsWrite, rememberWrite } from "./status-writer.js";
@@ -55,8 +56,10 @@ export async function reconcileCluster(
   const times = takeTime(clock);
   const objects = gatherObjects(key, object, caches, deps.settings);
   const observed = observe(deps, objects, memory, view, times);
-  const decided = plan(observed, objects.desired, times.nowMs);
   const writer = createWriter(deps, key, signal);
+  if (mayAct(objects, observed) && (await findHiddenClaims(deps, objects, observed, writer)))
+    return { requeueAfterMs: BUSY_MS };
+  const decided = plan(observed, objects.desired, times.nowMs);
   const { failures, blocked, certificates } = await act(deps, objects, observed, decided, memory, writer, times);
   await writeStatus(deps, objects, observed, decided, { blocked, certificates }, memory, writer);
   const isReady = decided.status.conditions.some(({ type, status }) => type === "Ready" && status === "True");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { CEL_RULES, type CelRule, type RheaCluster } from "./gen/rhea-cluster.js";
 import { STORE_CEL_RULES, STORE_KIND, type RheaStore } from "./gen/rhea-store.js";
 import { RULE_CASES, type RuleCase } from "./rule-cases.js";
@@ -79,4 +80,17 @@ describe("table of rules", () => {
       );
     });
   }
+});
+
+describe("docs/kubernetes-status.md", () => {
+  it("names every refusal of a RheaCluster", () => {
+    const text = readFileSync(new URL("../../../docs/kubernetes-status.md", import.meta.url), "utf8");
+    const phrases = [...text.matchAll(/`([^`]+)`/g)].map(([, phrase = ""]) => phrase.replace(/^\.\.\./, ""));
+    const long = phrases.filter((phrase) => phrase.length > 15);
+    const missing = CEL_RULES.filter(({ message }) => !long.some((phrase) => message.includes(phrase)));
+    assert.deepEqual(
+      missing.map(({ message }) => message),
+      [],
+    );
+  });
 });

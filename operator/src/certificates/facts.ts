@@ -26,6 +26,23 @@ export interface CertificateFacts {
   readonly usages: Usage | undefined;
 }
 
+/** How many answers are remembered: certificates are judged again and again, and a signature takes 0.2 ms to check. */
+const MEMORY = 4_096;
+
+/** Remembers a function of texts. By their hash, so that it keeps no keys. */
+function remember<T>(judge: (one: string, other: string) => T): (one: string, other: string) => T {
+  const known = new Map<string, T>();
+  return (one, other) => {
+    const key = createHash("sha256").update(`${one.length} ${one}${other}`).digest("base64");
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const answer = judge(one, other);
+    if (known.size >= MEMORY) known.clear();
+    known.set(key, answer);
+    return answer;
+  };
+}
+
 /** Cuts a PEM text into its certificates. */
 export function splitPem(text: string): string[] {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
@@ -54,6 +71,10 @@ export function canonicalAddress(address: string): string {
 
 /** Describes the first certificate of a PEM text. Throws for a text without one. */
 export function describe(certPem: string): CertificateFacts {
+  return described(certPem, "");
+}
+
+const described = remember((certPem): CertificateFacts => {
   const certificate = new X509Certificate(certPem);
   const names = (certificate.subjectAltName ?? "").split(", ");
   const namesOf = (prefix: string): string[] =>
@@ -74,23 +95,23 @@ export function describe(certPem: string): CertificateFacts {
     isSelfSigned: certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey),
     usages: usagesOf(certificate),
   };
-}
+});
 
 /** Whether the private key belongs to the first certificate of the text. False for what cannot be read. */
-export function isPair(certPem: string, keyPem: string): boolean {
+export const isPair = remember((certPem, keyPem): boolean => {
   try {
     return new X509Certificate(certPem).checkPrivateKey(createPrivateKey(keyPem));
   } catch {
     return false; // not readable, so no pair
   }
-}
+});
 
 /** Whether the first certificate of `certPem` carries a signature of that of `caPem`, in whose name it was issued. */
-export function isSignedBy(certPem: string, caPem: string): boolean {
+export const isSignedBy = remember((certPem, caPem): boolean => {
   try {
     const [certificate, ca] = [new X509Certificate(certPem), new X509Certificate(caPem)];
     return certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
   } catch {
     return false; // not readable, so not signed
   }
-}
+});

@@ -22,8 +22,6 @@ export interface Leaf {
   readonly trusts: boolean;
   /** Whether it holds a certificate that the active authority signed. */
   readonly isOfActive: boolean;
-  /** Whether a new certificate is needed now. */
-  readonly isDue: boolean;
   /** When it was last written, in wall ms. */
   readonly writtenMs: number | undefined;
   /** When its certificate is to be renewed. */
@@ -117,7 +115,7 @@ export function judgeLeaf(
     };
   }
   return {
-    ...{ name, exists: secret !== undefined, trusts, isDue: due !== undefined, writtenMs, action },
+    ...{ name, exists: secret !== undefined, trusts, writtenMs, action },
     isOfActive: certificate !== undefined && isSignedBy(certificate, active.certificates[0] ?? ""),
     dueMs: facts === undefined ? Infinity : dueMsOf(facts, active, input.policy.renewBeforeRatio),
     notAfterMs: facts?.notAfterMs,

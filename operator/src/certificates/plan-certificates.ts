@@ -20,7 +20,7 @@
 import type { Authority, SecretContent } from "./authority.js";
 import { bundle, isSameAuthority, readAuthority, readCertificates, readGiven } from "./authority.js";
 import type { CertificateRequest, KeyPair } from "./issue.js";
-import { ANNOTATIONS, judgeLeaf, type Leaf } from "./leaf.js";
+import { ANNOTATIONS, judgeLeaf } from "./leaf.js";
 
 /** Times of certificates. */
 export interface CertificatePolicy {
@@ -166,7 +166,7 @@ function decide(input: CertificateInput): CertificatePlan {
   const leaves = input.wanted.map((wanted) => judgeLeaf(wanted, input, active, trust));
   const report = {
     phase,
-    blocked: refusal ?? stuck(input, active, next, leaves),
+    blocked: refusal,
     ca: { name: input.caName, notAfterMs: active.facts.notAfterMs, expiresInMs: active.facts.notAfterMs - nowMs },
     leaves: leaves.flatMap(({ name, notAfterMs }) =>
       notAfterMs === undefined ? [] : [{ name, notAfterMs, expiresInMs: notAfterMs - nowMs }],
@@ -196,18 +196,6 @@ function decide(input: CertificateInput): CertificatePlan {
     return { ...report, actions: [], nextMs: isFollowed ? Math.min(readyMs, dueMs) : dueMs };
   }
   return { ...report, actions: writes, nextMs: dueMs };
-}
-
-/** What cannot go on by itself: certificates are due, and there is no key to issue them with, nor one on its way. */
-function stuck(
-  input: CertificateInput,
-  active: Authority,
-  next: Authority | undefined,
-  leaves: readonly Leaf[],
-): string | undefined {
-  const waiting = leaves.filter((leaf) => leaf.isDue && leaf.action?.issue === undefined);
-  if (active.keyPem !== undefined || next?.keyPem !== undefined || waiting.length === 0) return undefined;
-  return `Secret ${input.caName} has no key for ${active.facts.subject}: ${waiting.length} certificates cannot be issued`;
 }
 
 function caDueMs({ facts }: Authority, policy: CertificatePolicy): number {

@@ -128,7 +128,7 @@ function drainNode(world: World): string | undefined {
   machines.setCordoned(node, true);
   const endMs = time.nowMs + random.between(30_000, 240_000);
   const step = (): void => {
-    if (time.nowMs > endMs || !machines.names().includes(node)) {
+    if (time.nowMs > endMs || world.isHealed || !machines.names().includes(node)) {
       if (machines.names().includes(node)) machines.setCordoned(node, false);
       world.tell(`-- node ${node} is uncordoned`);
       return;
@@ -216,6 +216,7 @@ function operatorFault(world: World, fleet: Fleet): string | undefined {
 
 /** Ends all faults that last. */
 export function heal(world: World, fleet: Fleet): void {
+  world.isHealed = true;
   for (const node of world.machines.names()) {
     restoreNode(world, node);
     world.machines.setCordoned(node, false);

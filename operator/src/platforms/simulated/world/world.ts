@@ -35,6 +35,8 @@ export class World {
   readonly violations: string[] = [];
   /** How often each rare case happened. */
   readonly marks = new Map<string, number>();
+  /** From then on nothing goes wrong any more. */
+  isHealed = false;
   readonly #trace: ((line: string) => void) | undefined;
 
   constructor(seed: number, trace?: (line: string) => void) {

@@ -40,3 +40,27 @@ export type {
   StoreRecord,
   TimelessCondition,
 } from "./plan/index.js";
+export {
+  DEFAULT_CERTIFICATE_POLICY,
+  createCa,
+  describeCertificate,
+  issue,
+  makeSecret,
+  planCertificates,
+} from "./certificates/index.js";
+export type {
+  CaAction,
+  CertificateAction,
+  CertificateFacts,
+  CertificateInput,
+  CertificatePlan,
+  CertificatePolicy,
+  CertificateRequest,
+  Expiry,
+  KeyPair,
+  LeafAction,
+  SecretContent,
+  SecretWrite,
+  Usage,
+  WantedLeaf,
+} from "./certificates/index.js";

@@ -135,7 +135,7 @@ describe("PD's members in one process", function () {
     };
     await take(old);
     group.cable.cut(old);
-    await take(old).catch((error: RheaError) => assert.ok(error.retryable));
+    await take(old).catch((error: unknown) => assert.ok(RheaError.from(error).retryable));
     const next = await group.until("another leader", async () => {
       const found = await group.leading((members) => members.some(({ name, leader }) => leader && name !== old));
       return found?.leader;
@@ -144,7 +144,7 @@ describe("PD's members in one process", function () {
     await group.until("the old leader's insight", () =>
       group.ask(old, PdMethods.AllocId, { count: 1 }).then(
         () => undefined,
-        (error: RheaError) => (error.code === "PD_NOT_LEADER" ? true : undefined),
+        (error: unknown) => (RheaError.from(error).code === "PD_NOT_LEADER" ? true : undefined),
       ),
     );
     group.cable.mend(old);
@@ -152,7 +152,8 @@ describe("PD's members in one process", function () {
     await group.until("the way to the leader", () =>
       group.ask(old, PdMethods.ClusterInfo, { header }).then(
         () => undefined,
-        (error: RheaError) => (error.details.leader?.address === group.running.get(next)?.address ? true : undefined),
+        (error: unknown) =>
+          RheaError.from(error).details.leader?.address === group.running.get(next)?.address ? true : undefined,
       ),
     );
     await take(next);
@@ -269,6 +270,6 @@ describe("PD's members in one process", function () {
       group.ask(next, PdMethods.GetStores, { header }).catch(() => undefined),
     );
     assert.equal(stores[0]?.store?.state, StoreState.STORE_UP);
-    assert.ok((stores[0]?.lastHeartbeatMsAgo ?? Infinity) < 5_000);
+    assert.ok(stores[0].lastHeartbeatMsAgo < 5_000);
   });
 });

@@ -3,11 +3,10 @@
  * a new member's way in. Used by the service and by the process; it knows nothing of stores and regions.
  */
 export { Announcer } from "./announcer.js";
-export type { AnnouncerOptions } from "./announcer.js";
 export { joinMembers } from "./join.js";
-export type { GroupPeer, GroupProgress, MemberGroup } from "./member-group.js";
+export type { MemberGroup } from "./member-group.js";
 export { MemberBook } from "./member-book.js";
 export { MemberKeeper } from "./member-keeper.js";
 export type { ProvenMember } from "./member-keeper.js";
-export { memberFromProto, memberFromRecord, memberToProto, memberToRecord } from "./member.js";
-export type { MemberRecord, MemberView } from "./member.js";
+export { memberFromRecord, memberToProto, memberToRecord } from "./member.js";
+export type { MemberRecord } from "./member.js";

@@ -3,7 +3,7 @@ import type { GroupProgress } from "./member-group.js";
 import type { MemberRecord, MemberState } from "./member.js";
 
 /** A voter that was not heard of for this long (ms) does not count as live: two election timeouts. */
-export const SILENT_LIMIT_MS = 3_000;
+const SILENT_LIMIT_MS = 3_000;
 
 /** One change. */
 export type MemberStep =

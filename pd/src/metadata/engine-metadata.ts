@@ -56,14 +56,14 @@ export async function openEngineMetadata(options: EngineMetadataOptions): Promis
   const leadership = new LeadershipSignal();
   let hadRegion = false;
   const noteRegion = (): void => {
-    const isThere = opened?.region(PD_GROUP) !== undefined;
-    const fault = opened?.faults().find(({ regionId }) => regionId === PD_GROUP)?.error;
+    const isThere = held.engine?.region(PD_GROUP) !== undefined;
+    const fault = held.engine?.faults().find(({ regionId }) => regionId === PD_GROUP)?.error;
     if (hadRegion && !isClosing && (fault !== undefined || !isThere)) onFatal(fault ?? removed(memberId));
     hadRegion ||= isThere;
     onChanged();
   };
   let isClosing = false;
-  let opened: StoreEngine | undefined;
+  const held: { engine?: StoreEngine } = {};
   const engine = await openStoreEngine({
     ...options,
     storeId: memberId,
@@ -74,7 +74,7 @@ export async function openEngineMetadata(options: EngineMetadataOptions): Promis
     },
     onRegionChanged: noteRegion,
   });
-  opened = engine;
+  held.engine = engine;
   const fault = engine.faults().find(({ regionId }) => regionId === PD_GROUP)?.error;
   const wasRemoved = engine.wasDestroyed(PD_GROUP);
   if (fault !== undefined || wasRemoved || (expect === "known" && engine.region(PD_GROUP) === undefined)) {

@@ -84,8 +84,8 @@ export async function startMember(config: MemberConfig, dependencies: MemberDepe
     closers.push(() => kv.close());
     const place = { disk, rng, directory: dataDir, clusterId, name, joins: config.join.length > 0 };
     const claimed = await openMemberIdentity({ ...place, isExpected: config.isExpected });
-    let pd: Pd | undefined;
-    const status = await dependencies.openStatus(() => pd);
+    const made: { metadata?: EngineMetadataStore; pd?: Pd } = {};
+    const status = await dependencies.openStatus(() => made.pd);
     closers.push(() => status.close());
     const book = new MemberBook(logger, { disk, directory: dataDir });
     await book.load();
@@ -98,14 +98,13 @@ export async function startMember(config: MemberConfig, dependencies: MemberDepe
     const { version, featureLevel } = config;
     const self = () => ({ memberId, name, address: advertised, incarnation, uuid, version, featureLevel });
     let isMarked = identity.isReady;
-    let metadata: EngineMetadataStore | undefined;
     const noteChange = (): void => {
-      pd?.noteChange();
-      if (isMarked || metadata?.group.isLoaded !== true) return;
+      made.pd?.noteChange();
+      if (isMarked || made.metadata?.group.isLoaded !== true) return;
       isMarked = true;
       markReady(disk, dataDir, identity).catch((error: unknown) => onFatal(RheaError.from(error)));
     };
-    metadata = await openEngineMetadata({
+    const metadata = await openEngineMetadata({
       ...{ env, kv, clusterId, memberId, incarnation, bootNonce: rng.bytes(16) },
       ...{ logDirectory: `${dataDir}/log`, snapshotDirectory: `${dataDir}/snapshots` },
       expect: identity.isReady ? "known" : memberId === FIRST_MEMBER ? "first" : "joining",
@@ -114,8 +113,8 @@ export async function startMember(config: MemberConfig, dependencies: MemberDepe
       onChanged: noteChange,
       onFatal,
     });
-    const opened = metadata;
-    closers.push(() => opened.close());
+    made.metadata = metadata;
+    closers.push(() => metadata.close());
     noteChange();
     const announcer = new Announcer({
       ...{ net: env.net, book, join: config.join },
@@ -137,7 +136,7 @@ export async function startMember(config: MemberConfig, dependencies: MemberDepe
     metadata.addServices(server);
     const address = await server.listen(config.address);
     advertised = config.advertiseAddress ?? address;
-    pd = member;
+    made.pd = member;
     announcer.announce();
     const ready = member.untilReady();
     ready.catch(() => undefined); // who asks hears of it
@@ -147,7 +146,7 @@ export async function startMember(config: MemberConfig, dependencies: MemberDepe
       ready,
       close: async () => {
         await member.leading?.writeBehind.flush().catch(() => undefined); // it is flushed again, with its error, at the end
-        await opened.handOver(HAND_OVER_MS);
+        await metadata.handOver(HAND_OVER_MS);
         announcer.close();
         await closeAll();
       },

@@ -6,7 +6,10 @@ export class Cable {
   readonly #net: Net;
   readonly #owners = new Map<string, string>();
   readonly #cut = new Set<string>();
-  readonly #streams = new Set<{ readonly ends: readonly [string, string]; readonly stream: RpcStream<never, never> }>();
+  readonly #streams = new Set<{
+    readonly ends: readonly [string, string];
+    readonly stream: Pick<RpcStream<never, never>, "close">;
+  }>();
 
   constructor(net: Net) {
     this.#net = net;
@@ -47,7 +50,7 @@ export class Cable {
             const stream = channel.stream(method);
             const refused = refusal();
             if (refused !== undefined) stream.close(refused);
-            else this.#streams.add({ ends: ends(), stream: stream as unknown as RpcStream<never, never> });
+            else this.#streams.add({ ends: ends(), stream });
             return stream;
           },
           close: () => channel.close(),

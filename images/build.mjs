@@ -15,6 +15,7 @@ const USAGE = `usage: npm run image -- [options]
   --tag TAG         its tag (default: the version in package.json)
   --out FILE        the archive to write (default: rhea.tar)
   --format FORMAT   docker: for docker, containerd, kind, k3s, minikube, podman (default); oci: an OCI layout alone
+  --no-build        take the build as it is
   --rev COMMIT      the image of another commit of this repository, HEAD~1 for example
 `;
 
@@ -33,6 +34,7 @@ function options() {
         out: { type: "string", default: "rhea.tar" },
         format: { type: "string", default: "docker" },
         rev: { type: "string" },
+        "no-build": { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -76,7 +78,7 @@ function buildImage(root, { version, revision, created, name, out, format }) {
   console.log(`${name}: ${megabytes(size)} in ${out}, digest ${digest}, ${seconds} s`);
 }
 
-const { name, tag, out, format, rev, help } = options();
+const { name, tag, out, format, rev, help, "no-build": isBuilt } = options();
 if (help) {
   console.log(USAGE.trimEnd());
   process.exit(0);
@@ -100,7 +102,7 @@ const build = (root) => {
 };
 try {
   if (rev === undefined || commit === undefined) {
-    await setupOrExit();
+    await setupOrExit({ build: !isBuilt });
     build(ROOT);
   } else {
     await setupOrExit({ build: false });

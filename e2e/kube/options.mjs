@@ -7,12 +7,13 @@ const USAGE = `usage: npm run test:kube -- [options]
   --lanes N        spec files at once, but those named *.alone.kube.ts (default 1)
   --nodes N        nodes of the cluster (default 3)
   --cluster NAME   use the cluster NAME, which is made if it is not up, and keep it: a second run starts in seconds
+  --no-build       take the build as it is
   --keep           leave the cluster of this run up, and what the specs made
 With KUBECONFIG set, that cluster is used, with the image RHEA_IMAGE, which its nodes must have or can pull.
 `;
 
 /**
- * @typedef {{ only: string[], grep: string | undefined, lanes: number, nodes: number, cluster: string | undefined, keep: boolean }} Options
+ * @typedef {{ only: string[], grep: string | undefined, lanes: number, nodes: number, cluster: string | undefined, keep: boolean, build: boolean }} Options
  */
 
 /**
@@ -30,6 +31,7 @@ export function readOptions() {
         nodes: { type: "string", default: "3" },
         cluster: { type: "string" },
         keep: { type: "boolean", default: false },
+        "no-build": { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -46,7 +48,9 @@ export function readOptions() {
     if (cluster !== undefined && !/^[a-z0-9]{1,20}$/.test(cluster)) {
       throw new Error(`--cluster ${cluster}: 1 to 20 lower-case letters and digits are needed`);
     }
-    return { only, grep, lanes: whole("lanes"), nodes: whole("nodes"), cluster, keep: keep || cluster !== undefined };
+    const isKept = keep || cluster !== undefined;
+    const build = !values["no-build"];
+    return { only, grep, lanes: whole("lanes"), nodes: whole("nodes"), cluster, keep: isKept, build };
   } catch (error) {
     process.stderr.write(`test:kube: ${/** @type {Error} */ (error).message}\n${USAGE}`);
     process.exit(2);

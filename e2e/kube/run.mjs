@@ -125,7 +125,7 @@ async function images(files) {
     const out = join(scratch, `${tag}.tar`);
     return { out, command: [process.execPath, join(ROOT, "images", "build.mjs"), "--tag", tag, "--out", out, ...more] };
   };
-  const now = build("e2e");
+  const now = build("e2e", ...(options.build ? [] : ["--no-build"]));
   await step("image", now.command);
   await step("load the image", [CLUSTER, "load", now.out]);
   rmSync(now.out);
@@ -264,7 +264,7 @@ for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
 const totals = { passed: 0, failed: 0, skipped: 0 };
 try {
   say("build");
-  await setupOrExit();
+  await setupOrExit({ build: options.build });
   const results = await runAll();
   for (const { passed, failed, skipped } of results) {
     totals.passed += passed;

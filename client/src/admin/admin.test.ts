@@ -66,6 +66,23 @@ describe("administration", () => {
     assert.ok(members.time.nowMs < 2_500, String(members.time.nowMs));
   });
 
+  it("remembers the members that PD names, for when those it was given are gone", async () => {
+    const members = await makeMembers();
+    const { net, time, admin } = members;
+    const server = net.createServer();
+    const list = ["pd-0:1", "pd-1:1", "pd-2:1"].map((address, i) => ({
+      ...{ memberId: i + 1, name: `pd-${i}`, address, leader: i === 0, voter: true, healthy: true, state: "member" },
+    }));
+    server.unary(PdMethods.GetMembers, async () => ({ members: list }));
+    await server.listen("pd-0:1");
+    const [first] = await time.until(admin.members());
+    assert.deepEqual([first?.name, first?.isLeader, first?.isVoter, first?.state], ["pd-0", true, true, "member"]);
+    for (const gone of ["pd-0:1", "pd-1:1"]) net.kill(gone);
+    members.leader = "pd-2:1";
+    await time.until(admin.drainStore(3));
+    assert.equal(members.asked.at(-1)?.member, "pd-2:1");
+  });
+
   it("gives up in time and says what it tried", async () => {
     const { admin, net, time } = await makeMembers();
     for (const member of ["pd-0:1", "pd-1:1"]) net.kill(member);

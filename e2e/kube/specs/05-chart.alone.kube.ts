@@ -57,14 +57,8 @@ describe("chart", () => {
 
   it("is what charts/rhea-operator.yaml was made from, and the API server takes that", async () => {
     await mustRun(process.execPath, [`${CHARTS}render-manifest.mjs`, "--check"]);
-    await lane.kubectl([
-      "apply",
-      "--dry-run=server",
-      "--force-conflicts",
-      "--server-side",
-      "-f",
-      `${CHARTS}rhea-operator.yaml`,
-    ]);
+    const command = ["apply", "--dry-run=server", "--force-conflicts", "--server-side"];
+    await mustRun("kubectl", [...command, "-f", `${CHARTS}rhea-operator.yaml`]);
   });
 
   it("takes the image from registry, tag and digest, for clusters too unless another is given", async () => {

@@ -8,7 +8,7 @@ const USAGE = `usage: npm run test:kube -- [options]
   --nodes N        nodes of the cluster (default 3)
   --cluster NAME   use the cluster NAME, which is made if it is not up, and keep it: a second run starts in seconds
   --no-build       take the build as it is
-  --keep           leave the cluster of this run up, and what the specs made
+  --keep           leave the cluster of this run up, and what a failed story made
 With KUBECONFIG set, that cluster is used, with the image RHEA_IMAGE, which its nodes must have or can pull.
 `;
 

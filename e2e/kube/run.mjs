@@ -114,6 +114,20 @@ async function removeLeftovers() {
   }
 }
 
+/** Removes what stories of an earlier run left on a cluster that is used again. */
+async function removeKept() {
+  const command = [
+    "kubectl",
+    "delete",
+    "namespaces",
+    "-l",
+    "rheakv.io/e2e=story",
+    "--ignore-not-found",
+    "--timeout=120s",
+  ];
+  await step("remove what an earlier run left", [CLUSTER, "exec", ...command]);
+}
+
 /**
  * The image of this commit, and of the one before where a story upgrades; both on every node.
  *
@@ -209,6 +223,7 @@ async function runAll() {
     await step("Kubernetes: build", [CLUSTER, "build"]);
     isUp = true;
     await step(`Kubernetes: start ${options.nodes} nodes`, [CLUSTER, "up", "--nodes", String(options.nodes)]);
+    if (options.cluster !== undefined) await removeKept();
     env = { ...env, ...(await images([...shared, ...alone])) };
   }
   say(`${shared.length + alone.length} stories`);

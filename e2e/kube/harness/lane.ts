@@ -12,6 +12,8 @@ import { until } from "./wait.js";
 
 const SETUP_MS = 240_000;
 const REMOVAL_MS = 90_000;
+/** By this the runner finds namespaces that an earlier run kept. */
+const STORY = { "rheakv.io/e2e": "story" };
 /** What Kubernetes' restricted profile asks of a container. */
 const RESTRICTED = {
   allowPrivilegeEscalation: false,
@@ -56,16 +58,16 @@ export class Lane {
   /** Makes the namespace. Called by {@link useLane}. */
   async open(name: string, options: LaneOptions): Promise<void> {
     this.#namespace = name;
-    const labels = options.labels ?? { "pod-security.kubernetes.io/enforce": "restricted" };
+    const labels = { ...STORY, ...(options.labels ?? { "pod-security.kubernetes.io/enforce": "restricted" }) };
     await api.createObject("Namespace", "", { metadata: { name, labels } });
     if (options.operator === true) await installOperator();
   }
 
-  /** Ends what runs for the lane and removes the namespace. Called by {@link useLane}. */
-  async close(): Promise<void> {
+  /** Ends what runs for the lane and removes the namespace, unless it failed and is to be kept. Called by {@link useLane}. */
+  async close({ hasFailed }: { readonly hasFailed: boolean }): Promise<void> {
     for (const cluster of this.#clusters.values()) await cluster.close();
     await restoreNodes();
-    if (this.#namespace === "" || process.env["RHEA_KUBE_KEEP"] !== undefined) return;
+    if (this.#namespace === "" || (hasFailed && process.env["RHEA_KUBE_KEEP"] !== undefined)) return;
     await api.deleteObject("Namespace", "", this.namespace);
     const isGone = async () => (await api.getObject("Namespace", "", this.namespace)) === undefined;
     await until(`namespace ${this.namespace} is gone`, isGone, REMOVAL_MS, {
@@ -221,23 +223,27 @@ export class Lane {
 export function useLane(options: LaneOptions = {}): Lane {
   const lane = new Lane();
   const story = (process.env["RHEA_KUBE_SPEC"] ?? "story").replace(/[^a-z0-9-]+/g, "-");
+  let hasFailed = false;
   before(async function () {
     this.timeout(SETUP_MS);
     const name = `e2e-${story.slice(0, 40)}-${randomBytes(2).toString("hex")}`;
     try {
       await lane.open(name, options);
     } catch (error) {
+      hasFailed = true;
       await dump(name, story);
       throw error;
     }
   });
   afterEach(async function () {
     this.timeout(REMOVAL_MS);
-    if (this.currentTest?.state === "failed") await dump(lane.namespace, `${story} ${this.currentTest.title}`);
+    if (this.currentTest?.state !== "failed") return;
+    hasFailed = true;
+    await dump(lane.namespace, `${story} ${this.currentTest.title}`);
   });
   after(async function () {
-    this.timeout(REMOVAL_MS * 2);
-    await lane.close();
+    this.timeout(REMOVAL_MS * 3);
+    await lane.close({ hasFailed });
   });
   return lane;
 }

@@ -1,7 +1,9 @@
 /** Faults of nodes, by the cluster tool. They exist only on its clusters: elsewhere specs that need them are skipped. */
 import { fileURLToPath } from "node:url";
+import { listObjects } from "./api.js";
 import { mustRun } from "./command.js";
-import type { Pod } from "./kinds.js";
+import type { Condition, KubeObject, Pod } from "./kinds.js";
+import { until } from "./wait.js";
 
 const CLUSTER = fileURLToPath(new URL("../cluster/cluster", import.meta.url));
 
@@ -15,6 +17,9 @@ export function needsNodes(context: Mocha.Context): void {
 
 const stopped = new Set<number>();
 const cut = new Set<number>();
+/** All that had a fault, mended or not. */
+const touched = new Set<number>();
+const READY_MS = 90_000;
 
 function cluster(...args: readonly string[]): Promise<string> {
   if (!hasNodeControl)
@@ -32,6 +37,7 @@ export function nodeOf(pod: Pod | undefined): number {
 /** Ends everything on a node at once, as a power loss does. */
 export async function stopNode(node: number): Promise<void> {
   stopped.add(node);
+  touched.add(node);
   await cluster("node-stop", String(node));
 }
 
@@ -44,6 +50,7 @@ export async function startNode(node: number): Promise<void> {
 /** Cuts a node off, or from one other node only. Its pods run on. */
 export async function partitionNode(node: number, from?: number): Promise<void> {
   cut.add(node);
+  touched.add(node);
   await cluster("partition", String(node), ...(from === undefined ? [] : [String(from)]));
 }
 
@@ -68,8 +75,21 @@ export async function killContainer(
   await nodeExec(nodeOf(pod), "ctr", "-n", "k8s.io", "tasks", "kill", "-s", signal, id);
 }
 
-/** Starts and heals what this process has stopped and cut. Called at the end of every story. */
+/** Starts and heals what this process has stopped and cut, and waits until every node is ready. Called at the end of every story. */
 export async function restoreNodes(): Promise<void> {
+  if (touched.size === 0) return;
   for (const node of cut) await healNode(node);
   for (const node of stopped) await startNode(node);
+  const areReady = async () => (await listObjects<Node>("Node", "")).every(isReady);
+  await until("every node is ready again", areReady, READY_MS);
+  touched.clear();
+}
+
+/** A node, as far as it matters here. */
+interface Node extends KubeObject {
+  readonly status?: { readonly conditions?: readonly Condition[] };
+}
+
+function isReady({ status }: Node): boolean {
+  return status?.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True") ?? false;
 }

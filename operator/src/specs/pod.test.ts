@@ -152,7 +152,7 @@ describe("pod of a store", () => {
       ["data", "tmp"],
     );
     assert.ok(
-      !(pod.spec?.containers[0]?.args ?? []).some((arg) => arg.startsWith("--tls") || arg.startsWith("--log-dir")),
+      !(pod.spec.containers[0]?.args ?? []).some((arg) => arg.startsWith("--tls") || arg.startsWith("--log-dir")),
     );
   });
 });

@@ -1,4 +1,4 @@
-import { type Service } from "../kube/index.js";
+import type { Service } from "../kube/index.js";
 import {
   NEXT_ORDINAL_ANNOTATION,
   PORTS,

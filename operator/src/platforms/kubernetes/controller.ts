@@ -85,7 +85,7 @@ export function createClusterController(options: ClusterControllerOptions): Clus
       ...(labelSelector === undefined ? {} : { labelSelector }),
       ...(onChange === undefined ? {} : { onChange }),
     });
-    informers.push(made as Informer<KubeObject>);
+    informers.push(made);
     metrics?.runtime.informer(made);
     return made;
   };

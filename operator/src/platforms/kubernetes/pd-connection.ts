@@ -36,11 +36,11 @@ export async function pollPd(deps: Deps, objects: ClusterObjects, memory: Cluste
 export function pdCalls(deps: Deps, objects: ClusterObjects, memory: ClusterMemory): PdCalls {
   const target = targetOf(deps, objects);
   const identity = [...target.addresses, target.tls?.cert ?? "", target.tls?.ca ?? ""].join(" ");
-  if (memory.pd?.identity !== identity) {
-    dropPd(memory);
-    memory.pd = { identity, calls: deps.connectPd(target) };
-  }
-  return memory.pd?.calls ?? deps.connectPd(target);
+  if (memory.pd?.identity === identity) return memory.pd.calls;
+  dropPd(memory);
+  const calls = deps.connectPd(target);
+  memory.pd = { identity, calls };
+  return calls;
 }
 
 /** Closes the connection; the next call makes a new one. */

@@ -57,13 +57,13 @@ export async function reconcileCluster(
   const objects = gatherObjects(key, object, caches, deps.settings);
   const observed = observe(deps, objects, memory, view, times);
   const writer = createWriter(deps, key, signal);
-  if (mayAct(objects, observed) && (await findHiddenClaims(deps, objects, observed, writer)))
-    return { requeueAfterMs: BUSY_MS };
   const decided = plan(observed, objects.desired, times.nowMs);
+  if (decided.mode === "Reconcile" && (await findHiddenClaims(deps, objects, observed, writer)))
+    return { requeueAfterMs: BUSY_MS };
   const { failures, blocked, certificates } = await act(deps, objects, observed, decided, memory, writer, times);
   await writeStatus(deps, objects, observed, decided, { blocked, certificates }, memory, writer);
   const isReady = decided.status.conditions.some(({ type, status }) => type === "Ready" && status === "True");
-  const isSettled = decided.actions.length === 0 && failures === 0 && (isReady || isAtRest(objects));
+  const isSettled = decided.actions.length === 0 && failures === 0 && (isReady || isAtRest(objects, decided));
   return { requeueAfterMs: isSettled ? SETTLED_MS : BUSY_MS };
 }
 
@@ -82,14 +82,8 @@ export function forgetCluster({ memory, expectations, metrics }: PlatformDeps, k
   metrics?.forget(namespace, name);
 }
 
-function isAtRest({ desired, pods }: ClusterObjects): boolean {
-  return desired.mode !== "Reconcile" || (desired.suspend && pods.pd.size + pods.store.size === 0);
-}
-
-/** Whether anything but the status may be written. */
-function mayAct({ desired }: ClusterObjects, { wallMs }: Observed): boolean {
-  const isOver = desired.mode === "Paused" && desired.pause?.untilMs !== undefined && desired.pause.untilMs <= wallMs;
-  return desired.mode === "Reconcile" || isOver;
+function isAtRest({ desired, pods }: ClusterObjects, { mode }: Plan): boolean {
+  return mode !== "Reconcile" || (desired.suspend && pods.pd.size + pods.store.size === 0);
 }
 
 interface Outcome {
@@ -107,7 +101,7 @@ async function act(
   writer: Writer,
   times: Times,
 ): Promise<Outcome> {
-  const isAllowed = mayAct(objects, observed);
+  const isAllowed = decided.mode === "Reconcile"; // else nothing but the status is written
   const { state, blocked } = await keepCertificates(
     ...([deps, objects, observed, decided.actions, memory, times] as const),
     isAllowed ? writer : undefined,

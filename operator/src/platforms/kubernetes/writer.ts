@@ -50,10 +50,11 @@ export function createWriter(
     const labels = object.metadata?.labels ?? {};
     const hasLabels = Object.entries(labels).every(([name, value]) => live.metadata?.labels?.[name] === value);
     const owner = object.metadata?.ownerReferences?.[0]?.uid;
-    const isOurs = owner === undefined || live.metadata?.ownerReferences?.some(({ uid }) => uid === owner) === true;
+    const owners = live.metadata?.ownerReferences ?? [];
+    const isOurs = owner === undefined || (owners.length === 0 ? hasLabels : owners.some(({ uid }) => uid === owner));
     if (live.metadata?.deletionTimestamp !== undefined || (hasLabels && isOurs)) return;
     if (!isOurs) {
-      const { name = "", namespace = "" } = keyOf(object);
+      const { name, namespace = "" } = keyOf(object);
       throw new RheaError(
         "OPERATION_REFUSED",
         `${resource.kind} ${namespace}/${name} is there and does not belong to this cluster: delete or rename it`,

@@ -37,7 +37,7 @@ export class ServerSecurity extends grpc.ServerCredentials {
 }
 
 /** How far the newest connection attempt has come. `waiting`: no TCP connection yet, or none wanted. */
-export type Progress = "waiting" | "handshake" | "greeting" | "established";
+type Progress = "waiting" | "handshake" | "greeting" | "established";
 
 /** A channel's side: TLS, or plain text without a source. It knows how far the newest attempt came and why it failed. */
 export class ChannelSecurity extends grpc.ChannelCredentials {

@@ -15,7 +15,7 @@ import type { TlsFiles } from "../net.js";
 const RELOAD_MS = 1_000;
 
 /** What the files hold, checked. */
-export interface TlsMaterial {
+interface TlsMaterial {
   /** For servers; it holds the least protocol version too. */
   readonly options: SecureContextOptions;
   /** The same for connections. */

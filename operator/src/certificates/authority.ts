@@ -18,7 +18,7 @@ export interface Authority {
 }
 
 /** What the authority's Secret holds. */
-export type AuthorityState =
+type AuthorityState =
   | { readonly kind: "absent" }
   /** Somebody wrote into it what does not fit together. */
   | { readonly kind: "damaged"; readonly reason: string }

@@ -15,7 +15,7 @@ export const ANNOTATIONS = {
 } as const;
 
 /** How a certificate's Secret stands. */
-export interface Leaf {
+interface Leaf {
   readonly name: string;
   readonly exists: boolean;
   /** Whether its ca.crt is as it should be. */

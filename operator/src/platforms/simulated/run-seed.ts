@@ -7,7 +7,8 @@ import { checkState, watchInvariants } from "./world/invariants.js";
 import type { Mutation } from "./world/mutation.js";
 import { differences, picture } from "./world/settled.js";
 import { BAD_IMAGE, BROKEN_IMAGE, drawSpec, NEW_IMAGE, readSpec, writeSpec } from "./world/user.js";
-import { CLUSTER, World } from "./world/world.js";
+import { CLUSTER } from "./world/names.js";
+import { World } from "./world/world.js";
 
 /** Virtual time in which a new cluster must be ready, and a hurt one whole again. */
 const SETTLE_MS = 20 * 60_000;

@@ -25,7 +25,15 @@ const LIST_KEYS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Objects that are replaced as a whole, as lists without keys are (`+mapType=atomic`). */
-const ATOMIC = new Set(["selector", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector", "claimRef", "fieldRef"]);
+const ATOMIC = new Set([
+  "selector",
+  "podSelector",
+  "namespaceSelector",
+  "labelSelector",
+  "nodeSelector",
+  "claimRef",
+  "fieldRef",
+]);
 
 /** `ports` of a Service are keyed by port, those of a container by containerPort. */
 function keysOf(field: string, list: readonly unknown[]): readonly string[] | undefined {
@@ -127,7 +135,8 @@ function mergeValue(
   path: string,
   conflicts: string[],
 ): unknown {
-  if (isFields(wanted) && !ATOMIC.has(field)) return mergeObject(isFields(live) ? live : {}, wanted, before, others, path, conflicts);
+  if (isFields(wanted) && !ATOMIC.has(field))
+    return mergeObject(isFields(live) ? live : {}, wanted, before, others, path, conflicts);
   if (Array.isArray(wanted)) {
     const list: readonly unknown[] = wanted;
     const keys = keysOf(field, list);

@@ -340,7 +340,7 @@ function regionsOf(placement: Placement) {
         approximateSize: 0,
         approximateKeys: 0,
       },
-      reportedMsAgo: Math.max(0, placement.nowMs - region.reportedMs),
+      reportedMsAgo: Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, placement.nowMs - region.reportedMs)),
       hasQuorum: region.leaderStoreId !== 0 && hasMajority(region, seemsLive),
       fullyReplicated: voters === placement.config.replicas && down.length === 0 && pending.length === 0,
     });

@@ -20,13 +20,15 @@ export class PdGroup {
   readonly removed = new Set<string>();
   /** Name of the member that leads; undefined while there is none. */
   leader: string | undefined;
-  /** Counts reigns: what only a leader's memory holds is gone with it. */
-  reign = 0;
   #isElecting = false;
   readonly #time: VirtualTime;
   readonly #random: Random;
 
-  constructor(time: VirtualTime, random: Random) {
+  readonly #onReign: () => void;
+
+  /** @param onReign called when a new leader begins, which knows only what is written down */
+  constructor(time: VirtualTime, random: Random, onReign: () => void) {
+    this.#onReign = onReign;
     this.#time = time;
     this.#random = random;
   }
@@ -84,7 +86,7 @@ export class PdGroup {
   lead(name: string | undefined): void {
     if (this.leader === name) return;
     this.leader = name;
-    this.reign++;
+    this.#onReign();
   }
 
   /** Takes a member out. */

@@ -50,11 +50,10 @@ export class Placement {
   };
   readonly setting: PlacementSetting;
   #nextId = 2;
-  #reign = 0;
 
   constructor(setting: PlacementSetting) {
     this.setting = setting;
-    this.pd = new PdGroup(setting.time, setting.random);
+    this.pd = new PdGroup(setting.time, setting.random, () => this.#forget());
     const tick = (): void => {
       this.#tick();
       setting.time.plan(TICK_MS, tick);
@@ -266,12 +265,16 @@ export class Placement {
     };
   }
 
-  #tick(): void {
-    if (this.#reign !== this.pd.reign) {
-      // Leases are in the leader's memory alone.
-      for (const store of this.stores.values()) store.evictUntilMs = 0;
-      this.#reign = this.pd.reign;
+  /** What only a leader of PD has in its memory: leases, who was heard when, which regions were reported. */
+  #forget(): void {
+    for (const store of this.stores.values()) {
+      store.evictUntilMs = 0;
+      store.heardMs = this.nowMs;
     }
+    for (const region of this.regions.values()) region.reportedMs = -Infinity;
+  }
+
+  #tick(): void {
     if (this.pd.isServing) {
       for (const store of this.stores.values()) if (this.isAlive(store.storeId)) store.heardMs = this.nowMs;
     }

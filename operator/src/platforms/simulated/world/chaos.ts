@@ -5,7 +5,8 @@ import { refuseEviction } from "../api-server/eviction.js";
 import type { WatchEnd } from "../api-server/simulated-watch.js";
 import type { Fleet } from "./fleet.js";
 import { userAct } from "./user.js";
-import { NAMESPACE, type World } from "./world.js";
+import { NAMESPACE } from "./names.js";
+import type { World } from "./world.js";
 
 const WATCHED = [
   ...["rheaclusters", "rheastores", "pods", "persistentvolumeclaims", "persistentvolumes", "nodes"],
@@ -89,7 +90,7 @@ function clusterFault(world: World): string | undefined {
     case 10: {
       const { pd } = placement;
       const other = random.pick([...pd.members.values()].filter(({ isVoter, isHealthy }) => isVoter && isHealthy));
-      if (other === undefined || !pd.isServing) return undefined;
+      if (other === undefined || !pd.isServing || pd.leader === other.name) return undefined;
       pd.lead(other.name);
       return `PD is led by ${other.name}`;
     }
@@ -237,11 +238,6 @@ export function heal(world: World, fleet: Fleet): void {
   }
   for (const { metadata } of world.server.list(RESOURCES.rheaStores)) {
     const key = { name: metadata?.name ?? "", namespace: NAMESPACE };
-    world.server.patch(
-      RESOURCES.rheaStores,
-      key,
-      { spec: { drain: null, removeFirst: null } },
-      { manager: "kubectl" },
-    );
+    world.server.patch(RESOURCES.rheaStores, key, { spec: { drain: null, removeFirst: null } }, { manager: "kubectl" });
   }
 }

@@ -80,8 +80,14 @@ function checkPodDeletion(world: World, { metadata }: Pod): void {
   if (store !== undefined) {
     const hurt = placement.regionsDependingOn(store.storeId, KNOWLEDGE_MS);
     if (hurt.length > 0) {
+      const [region] = hurt;
+      const peers = (region?.peers ?? []).map(({ storeId }) => {
+        const peer = placement.stores.get(storeId);
+        const downMs = placement.isAlive(storeId) ? 0 : placement.nowMs - (peer?.aliveMs ?? 0);
+        return `${peer?.name ?? ""}${downMs === 0 ? "" : ` down for ${Math.round(downMs / 1000)} s`}`;
+      });
       world.violation(
-        `the operator stops ${name}, and region ${hurt.map(({ regionId }) => regionId).join(", ")} loses its quorum`,
+        `the operator stops ${name}, and region ${region?.regionId ?? 0} (${peers.join(", ")}) loses its quorum`,
       );
     }
   }

@@ -1,19 +1,25 @@
 /** One operator: the real leader election, controller, informers, plan and executor, on virtual time and connections that can fail. It can be killed between any two writes. */
-import type { Logger } from "@rhea/common";
+import { InvariantError, type Logger } from "@rhea/common";
 import { RESOURCES } from "../../../kube/index.js";
 import { startOperator as startRealOperator } from "../../kubernetes/index.js";
 import { healthyConnection, type ConnectionFaults } from "../api-server/client-faults.js";
 import { createSimulatedClient, type CallInfo, type SimulatedClient } from "../api-server/simulated-client.js";
 import { createSimulatedAdmin, type PdFaults } from "../placement/admin.js";
-import type { Mutation } from "./mutation.js";
+import { bendAdmin, bendClient, type Mutation } from "./mutation.js";
 import { createRandom } from "./random.js";
 import { createProcessTime, type ProcessTime } from "./virtual-time.js";
-import { SYSTEM, type World } from "./world.js";
+import { SYSTEM } from "./names.js";
+import type { World } from "./world.js";
 
 /** Field manager of the operator. */
 export const MANAGER = "rhea-operator";
 /** Image of pods whose cluster names none. */
 export const DEFAULT_IMAGE = "rhea:1.0";
+
+const noTls = (): never => {
+  throw new InvariantError("the clusters of simulated worlds have no TLS");
+};
+const NO_CERTIFICATES = { plan: noTls, makeSecret: noTls };
 
 /** A write, for counting and for the story. */
 export interface Write {
@@ -66,7 +72,10 @@ export function startOperator(
     const { killIn } = operator;
     if (killIn === undefined || write.resource === "leases" || write.resource === "events") return;
     if (stage === "before") killIn.writes--;
-    if (killIn.writes === 0 && killIn.stage === stage) kill(`${stage} ${write.what}`);
+    if (killIn.writes !== 0 || killIn.stage !== stage) return;
+    world.sometimes("killed by its own write");
+    world.sometimes(`killed ${stage} ${write.what.replace(/ns\/.*|[0-9].*/, "").trim()}`);
+    kill(`${stage} ${write.what}`);
   };
   const onCall = ({ verb, resource, path, isWrite }: CallInfo, stage: "before" | "after", outcome?: Error): void => {
     if (!isWrite) return;
@@ -75,7 +84,7 @@ export function startOperator(
   };
   const client = createSimulatedClient({
     ...{ server, time, random, process, faults, fieldManager: MANAGER, onCall },
-    ignoresPreconditions: mutation === "ignorePreconditions",
+    ignoresPreconditions: mutation === "ignoresPreconditions",
   });
   const admin = createSimulatedAdmin({
     ...{ placement: world.placement, time, random, process, faults: pdFaults },
@@ -94,10 +103,11 @@ export function startOperator(
     },
     child: () => logger,
   };
+  const bent = bendClient(client, mutation);
   const started = startRealOperator({
-    ...{ client, clock, scheduler, rng: random, logger, identity: `operator-${id}` },
-    connectPd: () => admin,
-    certificates: { kind: "certificates" },
+    ...{ client: bent, clock, scheduler, rng: random, logger, identity: `operator-${id}` },
+    connectPd: () => bendAdmin(admin, client, mutation),
+    certificates: NO_CERTIFICATES,
     settings: { defaultImage: DEFAULT_IMAGE },
     leaderElection: { namespace: SYSTEM, name: "rhea-operator" },
   });

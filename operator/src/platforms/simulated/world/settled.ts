@@ -3,7 +3,8 @@ import type { RheaClusterSpec, RheaClusterStatus } from "../../../api/index.js";
 import { RESOURCES, type KubeObject, type Resource } from "../../../kube/index.js";
 import type { AnyResource } from "../api-server/api-server.js";
 import { hasMajority } from "../placement/model.js";
-import { CLUSTER, NAMESPACE, type World } from "./world.js";
+import { CLUSTER, NAMESPACE } from "./names.js";
+import type { World } from "./world.js";
 
 /** What still differs from what is wanted; empty if the world has settled. */
 export function differences(world: World): string[] {

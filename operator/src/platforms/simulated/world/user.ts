@@ -3,7 +3,8 @@ import type { RheaClusterSpec } from "../../../api/index.js";
 import { RESOURCES } from "../../../kube/index.js";
 import { FLOATING_CLASS, LOCAL_CLASS } from "../nodes/volumes.js";
 import { DEFAULT_IMAGE } from "./operator-process.js";
-import { CLUSTER, NAMESPACE, type World } from "./world.js";
+import { CLUSTER, NAMESPACE } from "./names.js";
+import type { World } from "./world.js";
 
 const MANAGER = { manager: "kubectl" };
 /** A newer image that works. */

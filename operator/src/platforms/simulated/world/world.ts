@@ -1,5 +1,5 @@
 /** One simulated Kubernetes with one Rhea in it: everything but the operators. */
-import { RESOURCES, type ObjectKey, type Pod } from "../../../kube/index.js";
+import { RESOURCES, type Pod } from "../../../kube/index.js";
 import { ApiServer } from "../api-server/api-server.js";
 import { startControllers } from "../nodes/controllers.js";
 import { Kubelets } from "../nodes/kubelet.js";
@@ -7,18 +7,9 @@ import { Machines } from "../nodes/machines.js";
 import { Volumes } from "../nodes/volumes.js";
 import { Placement } from "../placement/placement.js";
 import type { SimStore } from "../placement/model.js";
+import { NAMESPACE, SYSTEM } from "./names.js";
 import { createRandom, type Random } from "./random.js";
 import { createVirtualTime, type VirtualTime } from "./virtual-time.js";
-
-/** Namespace of the cluster. */
-export const NAMESPACE = "ns";
-/** The one cluster of each world. */
-export const CLUSTER: ObjectKey = { namespace: NAMESPACE, name: "demo" };
-/** Namespace of the operators' lease. */
-export const SYSTEM = "rhea-system";
-
-/** A hook that hears of rare cases. */
-export type Sometimes = (name: string) => void;
 
 /** See the file's header. */
 export class World {
@@ -88,9 +79,13 @@ export class World {
   hasData(name: string, willStay = false): boolean {
     let count = 0;
     for (const prefix of ["data", "log"]) {
-      const claim = this.server.find(RESOURCES.persistentVolumeClaims, { namespace: NAMESPACE, name: `${prefix}-${name}` });
+      const claim = this.server.find(RESOURCES.persistentVolumeClaims, {
+        namespace: NAMESPACE,
+        name: `${prefix}-${name}`,
+      });
       if (claim === undefined) continue;
-      if (claim.spec?.volumeName === undefined || (willStay && claim.metadata?.deletionTimestamp !== undefined)) return false;
+      if (claim.spec?.volumeName === undefined || (willStay && claim.metadata?.deletionTimestamp !== undefined))
+        return false;
       if (this.volumes.identityIn(claim) !== name) return false;
       count++;
     }

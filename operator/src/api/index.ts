@@ -6,20 +6,12 @@
 export { parseClusterFile } from "./cluster-file.js";
 export { fieldsWithoutLocalEffect } from "./local-fields.js";
 export { resolveCluster } from "./resolve.js";
-export type {
-  AutoscaleDemand,
-  DesiredCluster,
-  PodDemand,
-  ResolveOptions,
-  StorageDemand,
-  Toleration,
-} from "./resolve.js";
+export type { DesiredCluster, PodDemand } from "./resolve.js";
 export { API_VERSION, KIND } from "./gen/rhea-cluster.js";
 export { STORE_KIND } from "./gen/rhea-store.js";
 export type {
   BlockedStatus,
   Condition,
-  ObjectMeta,
   PdMemberStatus,
   PlannedAction,
   RheaCluster,

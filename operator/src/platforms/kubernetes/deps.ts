@@ -130,6 +130,8 @@ export interface ClusterMemory {
   isViewOutdated: boolean;
   /** The runs of containers, by uid of their pod. */
   readonly runs: Map<string, ContainerRun>;
+  /** When each node was first seen to be gone, by name, on the monotonic clock. */
+  readonly goneNodes: Map<string, number>;
   /** Actions of the last pass by description: an event is recorded for what is new. */
   lastActions: ReadonlySet<string>;
   /** What failed when it was tried last, by description. */
@@ -160,6 +162,7 @@ export function memoryOf(memory: Map<string, ClusterMemory>, key: string): Clust
     view: undefined,
     isViewOutdated: false,
     runs: new Map(),
+    goneNodes: new Map(),
     lastActions: new Set(),
     failures: new Map(),
     held: new Map(),

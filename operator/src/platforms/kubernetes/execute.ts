@@ -195,17 +195,18 @@ async function deleteMember(context: ExecuteContext, component: Component, name:
   const { objects, writer, deps } = context;
   const record = recordOf(context, name);
   const pod = objects.pods[component].get(name);
+  let isGone = true;
   if (pod !== undefined) {
     // It is out of the cluster for good, so nobody waits for a node that does not answer.
     const grace = record?.host !== undefined && record.host.state !== "ready" ? 0 : undefined;
-    await writer.remove(RESOURCES.pods, pod, grace);
+    isGone = await writer.remove(RESOURCES.pods, pod, grace);
   }
-  const claims = claimsOf(objects, component, name);
-  for (const claim of claims) await writer.remove(RESOURCES.persistentVolumeClaims, claim);
+  for (const claim of claimsOf(objects, component, name))
+    isGone = (await writer.remove(RESOURCES.persistentVolumeClaims, claim)) && isGone;
   const secret = deps.caches.secrets.store.get(`${objects.identity.namespace}/${tlsSecretName(name)}`);
   if (secret !== undefined) await writer.remove(RESOURCES.secrets, secret);
   const own = objects.records.get(name);
-  if (own !== undefined && pod === undefined && claims.length === 0) await writer.remove(STORES, own);
+  if (own !== undefined && isGone) await writer.remove(STORES, own);
 }
 
 /** A node that does not exist any more stops nothing in order. */

@@ -13,7 +13,7 @@ export function observe(
   times: Times,
 ): Observed {
   forgetRuns(objects, memory);
-  const sources = { objects, caches, times, runs: memory.runs, view };
+  const sources = { objects, caches, times, runs: memory.runs, goneNodes: memory.goneNodes, view };
   const autoscale = autoscaleMemory(objects, times);
   return {
     pds: pdRecords(sources),

@@ -70,6 +70,11 @@ export function makeFixture(spec: Partial<RheaClusterSpec> = {}): Fixture {
     },
     delete: (resource: Resource<KubeObject>, key: ObjectKey) => {
       wrote("delete", resource, key.name);
+      const object = find(resource, key);
+      if (object?.metadata?.finalizers !== undefined) {
+        put(resource, { ...object, metadata: { ...object.metadata, deletionTimestamp: "2026-05-01T12:00:00Z" } });
+        return Promise.resolve("deleting");
+      }
       storeOf(resource).delete(objectKey({ metadata: key }));
       return Promise.resolve("gone");
     },

@@ -9,7 +9,7 @@ import { takeTime } from "./times.js";
 
 function sources(fixture: Fixture, view?: PdView): RecordSources {
   const times = takeTime({ monotonicMs: () => 0, wallMs: () => 0 });
-  return { objects: fixture.objects(), caches: fixture.caches, times, runs: new Map(), view };
+  return { objects: fixture.objects(), caches: fixture.caches, times, runs: new Map(), goneNodes: new Map(), view };
 }
 
 function viewOf(stores: readonly Partial<PdStore>[], members: readonly string[] = []): PdView {
@@ -145,6 +145,7 @@ describe("records of stores", () => {
     assert.deepEqual(storeRecords(sources(fixture))[0]?.host, {
       name: "node-2",
       state: "gone",
+      sinceMs: 0,
       isCordoned: false,
       labels: {},
     });

@@ -24,6 +24,7 @@ export interface RecordSources {
   readonly caches: Caches;
   readonly times: Times;
   readonly runs: Map<string, ContainerRun>;
+  readonly goneNodes: Map<string, number>;
   readonly view: PdView | undefined;
 }
 
@@ -101,7 +102,7 @@ function memberRecord(sources: RecordSources, component: Component, name: string
   const { objects, caches, times, runs } = sources;
   const pod = objects.pods[component].get(name);
   const claims = claimsOf(objects, component, name);
-  const host = hostOf(pod, claims, caches);
+  const host = hostOf(pod, claims, sources);
   const image = pod?.spec?.containers[0]?.image;
   return {
     name,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RESOURCES, type Resource, type KubeObject } from "../../kube/index.js";
+import { RESOURCES, type KubeObject, type PersistentVolumeClaim, type Resource } from "../../kube/index.js";
 import type { MemberRecord, Observed, StoreRecord } from "../../plan/index.js";
 import { STORES } from "./deps.js";
 import { execute } from "./execute.js";
@@ -125,18 +125,24 @@ describe("objects of members", () => {
     assert.deepEqual(fixture.writes, []);
   });
 
-  it("are deleted pod first and record last", async () => {
+  it("are deleted pod first and record last, when all else is gone", async () => {
     const fixture = makeFixture();
     await run(fixture, addStore);
     fixture.writes.splice(0);
+    const finalizers = ["kubernetes.io/pvc-protection"];
+    edit(fixture, RESOURCES.persistentVolumeClaims, "data-demo-store-0", (claim) => ({
+      ...claim,
+      metadata: { ...claim.metadata, finalizers },
+    }));
     const seen = observed({ stores: [store(0)] });
     await run(fixture, deleteStore, seen);
-    assert.deepEqual(fixture.writes.splice(0), [
-      "delete pods demo-store-0",
-      "delete persistentvolumeclaims data-demo-store-0",
-    ]);
+    const first = ["delete pods demo-store-0", "delete persistentvolumeclaims data-demo-store-0"];
+    assert.deepEqual(fixture.writes.splice(0), first);
     await run(fixture, deleteStore, seen);
-    assert.deepEqual(fixture.writes, ["delete rheastores demo-store-0"]);
+    assert.deepEqual(fixture.writes, [], "the volume is on its way: nothing is said twice");
+    edit(fixture, RESOURCES.persistentVolumeClaims, "data-demo-store-0", () => claimOf("demo-store-0"));
+    await run(fixture, deleteStore, seen);
+    assert.equal(fixture.writes.at(-1), "delete rheastores demo-store-0");
   });
 
   it("remember that they have served, on the volume that proves it", async () => {
@@ -198,6 +204,10 @@ describe("objects of members", () => {
     assert.equal(fixture.objects().claims.store.has("data-demo-store-0"), true);
   });
 });
+
+function claimOf(member: string): PersistentVolumeClaim {
+  return { metadata: { name: `data-${member}`, namespace: "ns", labels: labels(member) } };
+}
 
 function labels(member: string): Record<string, string> {
   return {

@@ -13,8 +13,11 @@ export interface Writer {
   applyStatus<T extends KubeObject>(resource: Resource<T>, object: NoInfer<Partial<T>> & KubeObject): Promise<void>;
   /** Changes some fields of an object as it was seen: KUBE_CONFLICT if it has changed since. */
   patch<T extends KubeObject>(resource: Resource<T>, seen: NoInfer<T>, change: object): Promise<void>;
-  /** Deletes this very object. Does nothing if it is being deleted already, unless `graceSeconds` cuts its time short. */
-  remove<T extends KubeObject>(resource: Resource<T>, seen: NoInfer<T>, graceSeconds?: number): Promise<void>;
+  /**
+   * Deletes this very object. Does nothing if it is being deleted already, unless `graceSeconds` cuts its time short. Returns whether it is
+   * gone; it may have to wait for its grace, or for others that use it.
+   */
+  remove<T extends KubeObject>(resource: Resource<T>, seen: NoInfer<T>, graceSeconds?: number): Promise<boolean>;
   /** Writes made so far. */
   readonly count: number;
 }
@@ -99,7 +102,7 @@ export function createWriter(
     async remove(resource, seen, graceSeconds) {
       const { uid, deletionTimestamp, deletionGracePeriodSeconds = 0 } = seen.metadata ?? {};
       const isLeaving = deletionTimestamp !== undefined;
-      if (isLeaving && (graceSeconds === undefined || deletionGracePeriodSeconds <= graceSeconds)) return;
+      if (isLeaving && (graceSeconds === undefined || deletionGracePeriodSeconds <= graceSeconds)) return false;
       begin();
       try {
         const outcome = await kube.delete(resource, keyOf(seen), {
@@ -110,9 +113,11 @@ export function createWriter(
         });
         const object = { ...keyOf(seen), resource, ...(uid === undefined ? {} : { uid }) };
         if (outcome === "gone") expectations.observeWrite(key, object, "deleted");
+        return outcome === "gone";
       } catch (error) {
         // Another object has the name by now: this one is gone.
         if (RheaError.from(error).code !== "KUBE_CONFLICT") throw error;
+        return true;
       }
     },
   };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Admin, ConnectOptions, RheaClient } from "@rhea/client";
 import { connect, connectAdmin } from "@rhea/client/env-node";
+import type { TlsFiles } from "@rhea/common";
 import { glance } from "./dump.js";
 import type { Condition, KubeObject, Pod, Secret } from "./kinds.js";
 import type { Lane } from "./lane.js";
@@ -54,6 +55,10 @@ export interface RheaStoreObject extends KubeObject {
     readonly node?: string;
     readonly message?: string;
   };
+}
+
+function clusterIdOf(secret: Secret | undefined): number {
+  return Number(Buffer.from(secret?.data?.["clusterId"] ?? "", "base64").toString());
 }
 
 /** The condition of a type, if it is there. */
@@ -149,14 +154,14 @@ export class RheaClusterHandle {
 
   /** Connects a client, with TLS as an application would have it. Closed with the lane. */
   async connect(options: Partial<ConnectOptions> = {}): Promise<RheaClient> {
-    const client = await connect({ pd: [this.pdAddress], ...(await this.#tls()), ...options });
+    const client = await connect({ pd: [this.pdAddress], ...(await this.#access()), ...options });
     this.#clients.push(client);
     return client;
   }
 
   /** The administration, with TLS as an application would have it. Closed with the lane. */
   async admin(): Promise<Admin> {
-    const admin = connectAdmin({ pd: [this.pdAddress], ...(await this.#tls()) });
+    const admin = connectAdmin({ pd: [this.pdAddress], ...(await this.#access()) });
     this.#admins.push(admin);
     return admin;
   }
@@ -171,7 +176,7 @@ export class RheaClusterHandle {
     const tls = { RHEA_CA_FILE: String(ca), RHEA_CERT_FILE: String(cert), RHEA_KEY_FILE: String(key) };
     const hasTls = secret?.data?.["ca.crt"] !== undefined;
     return this.#lane.run(pod, ["rheactl", ...args], {
-      env: { RHEA_PD: this.pdAddress, ...(hasTls ? tls : {}) },
+      env: { RHEA_PD: this.pdAddress, RHEA_CLUSTER_ID: String(clusterIdOf(secret)), ...(hasTls ? tls : {}) },
       ...(hasTls ? { secrets: { [secret.metadata.name]: CLIENT_MOUNT } } : {}),
     });
   }
@@ -185,12 +190,14 @@ export class RheaClusterHandle {
   }
 
   /**
-   * The files of the client's Secret, kept up to date as a kubelet would; nothing where the cluster has no TLS. The Secret is waited for.
+   * The cluster's id, and the files of the client's Secret, kept up to date as a kubelet would; none where the cluster has no TLS. The Secret
+   * is waited for.
    */
-  async #tls(): Promise<{ readonly tls?: { caFile: string; certFile: string; keyFile: string } }> {
+  async #access(): Promise<Pick<ConnectOptions, "clusterId"> & { readonly tls?: TlsFiles }> {
     const name = `${this.name}-client`;
     const secret = await until(`Secret ${name}`, () => this.#lane.get<Secret>("Secret", name), 30_000);
-    if (secret.data?.["ca.crt"] === undefined) return {};
+    const clusterId = clusterIdOf(secret);
+    if (secret.data?.["ca.crt"] === undefined) return { clusterId };
     const folder = (this.#tlsFolder ??= mkdtempSync(join(tmpdir(), "rhea-client-")));
     let version = "";
     const take = ({ metadata, data = {} }: Secret) => {
@@ -209,7 +216,7 @@ export class RheaClusterHandle {
       );
     }, SECRET_LOOK_MS).unref();
     const [caFile, certFile, keyFile] = TLS_FILES.map((file) => join(folder, file));
-    return { tls: { caFile: String(caFile), certFile: String(certFile), keyFile: String(keyFile) } };
+    return { clusterId, tls: { caFile: String(caFile), certFile: String(certFile), keyFile: String(keyFile) } };
   }
 
   async #describe(): Promise<string> {

@@ -1,5 +1,6 @@
-import { NOTHING, act, type PlanPart } from "./action.js";
+import { NOTHING, type PlanPart } from "./action.js";
 import type { Context } from "./judge.js";
+import { outdatedOf } from "./member-facts.js";
 import { LEASE_MS, RENEW_BELOW_MS } from "./rollout.js";
 import { isRegistered } from "./victim.js";
 
@@ -15,9 +16,12 @@ export function planCordons({ view, stores }: Context): PlanPart {
   if (canLead.length === 0) return NOTHING;
   const held = cordoned.filter(({ pd }) => pd.evictLeadersMsLeft > 0);
   const isLeaving = held.some(({ pd }) => pd.leaderCount > 0);
+  // A rollout takes a lease of its own; it must find another store that can lead.
+  const isRollingOut = stores.some(({ record }) => outdatedOf(record.process) !== undefined);
+  const isEnough = canLead.length > (isRollingOut ? 1 : 0);
   const next = cordoned.find(({ pd }) => pd.evictLeadersMsLeft === 0);
   const due = held.filter(({ pd }) => pd.evictLeadersMsLeft < RENEW_BELOW_MS);
-  const chosen = [...due, ...(next === undefined || isLeaving ? [] : [next])];
+  const chosen = [...due, ...(next === undefined || isLeaving || !isEnough ? [] : [next])];
   return {
     actions: chosen.map(({ record, pd }) => ({
       kind: "evictLeaders",

@@ -1,4 +1,4 @@
-import { isMember, type Context } from "./judge.js";
+import { answers, isMember, type Context } from "./judge.js";
 
 /** How many processes must go on when somebody drains hosts: for a PodDisruptionBudget. */
 export interface Disruptions {
@@ -23,7 +23,7 @@ function storesMinAvailable({ view, stores }: Pick<Context, "view" | "stores">):
   const present = stores.filter((store) => isMember(store) || store.isLeaving || store.verdict.kind === "draining");
   if (present.length <= 1) return 0;
   if (view === undefined) return present.length;
-  const running = present.filter(({ verdict }) => verdict.kind === "live" || verdict.kind === "draining");
+  const running = present.filter(answers);
   const answering = new Set(running.flatMap(({ pd }) => (pd === undefined ? [] : [pd.storeId])));
   const spares = view.regions.map(({ peers, downPeerIds }) => {
     const voters = peers.filter(({ isVoter }) => isVoter);

@@ -1,5 +1,13 @@
 import { NOTHING, act, blocked, joinParts, type PlanPart } from "./action.js";
-import { isInTransit, isMember, mustLeave, neverRegistered, type Context, type JudgedStore } from "./judge.js";
+import {
+  isInTransit,
+  isMember,
+  isServing,
+  mustLeave,
+  neverRegistered,
+  type Context,
+  type JudgedStore,
+} from "./judge.js";
 import type { PdView } from "./observed.js";
 import { deletion } from "./replacement.js";
 import { isRegistered, type RegisteredStore } from "./victim.js";
@@ -80,7 +88,7 @@ function begin(context: Context, missing: number, draining: readonly JudgedStore
   }
   if (draining.some((store) => store.record.drainedByOperator))
     return wait("it is drained after the one that drains now");
-  const live = stores.filter((store) => isMember(store) && store.verdict.kind === "live").length;
+  const live = stores.filter((store) => isMember(store) && isServing(store)).length;
   const proof = `${live} live stores without it, regions.replicas is ${desired.regionReplicas}`;
   if (missing > 0) return wait(`${missing} more stores come first`);
   if (live < desired.regionReplicas) {

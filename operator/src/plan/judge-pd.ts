@@ -56,10 +56,14 @@ function judgePd(
   if (hasLeader && initialised && member === undefined) return { kind: "removed" };
   const lost = diskLossOf(record);
   if (lost !== undefined) return { kind: "dead", isDiskLost: true, why: lost };
+  const isHostLostForLong = host?.sinceMs !== undefined && now - host.sinceMs >= deadAfterMs;
+  const hostLoss = isHostLostForLong ? hostLossOf(record) : undefined;
+  if (hasLeader && !initialised && hostLoss !== undefined && member?.isHealthy !== true) {
+    return { kind: "dead", isDiskLost: false, why: `${hostLoss}, and it has never served` };
+  }
   if (hasLeader && initialised && member?.isHealthy === false) {
-    const isHostLostForLong = host?.sinceMs !== undefined && now - host.sinceMs >= deadAfterMs;
     const failure = isRollingOut && outdatedOf(process) === undefined ? undefined : failureOf(record, deadAfterMs, now);
-    const why = (isHostLostForLong ? hostLossOf(record) : undefined) ?? failure;
+    const why = hostLoss ?? failure;
     if (why !== undefined) return { kind: "dead", isDiskLost: false, why: `${why}, and PD's leader does not hear it` };
   }
   if (process.kind === "pending") return { kind: "pending", why: process.why };

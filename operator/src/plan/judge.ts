@@ -77,9 +77,15 @@ export function isMember({ verdict, isLeaving }: JudgedStore): boolean {
   }
 }
 
+/** Whether the store certainly serves: PD may not have noticed yet that its host is lost. */
+export function isServing({ verdict, record }: JudgedStore): boolean {
+  return verdict.kind === "live" && hostLossOf(record) === undefined;
+}
+
 /** Whether a peer on this store answers. */
-export function answers({ verdict }: JudgedStore): boolean {
-  return verdict.kind === "live" || (verdict.kind === "draining" && verdict.isRunning);
+export function answers(store: JudgedStore): boolean {
+  const { verdict, record } = store;
+  return isServing(store) || (verdict.kind === "draining" && verdict.isRunning && hostLossOf(record) === undefined);
 }
 
 /** Whether what it is now will be something else within seconds without anybody's doing: nothing is decided by it. */
@@ -154,6 +160,11 @@ function judge(
   if (silentMs >= deadAfterMs && cause !== undefined) {
     const why = `${cause}, and PD has not heard it for longer than ${seconds(deadAfterMs)}`;
     return { kind: "dead", isDiskLost: false, why };
+  }
+  const { host } = record;
+  const isStillborn = view !== undefined && pd === undefined && !record.initialised && host?.sinceMs !== undefined;
+  if (isStillborn && hostLossOf(record) !== undefined && now - host.sinceMs >= deadAfterMs) {
+    return { kind: "dead", isDiskLost: false, why: `${hostLossOf(record) ?? ""}, and it has never served` };
   }
   if (pd?.state === "draining") return { kind: "draining", isRunning: process.kind === "running" };
   if (process.kind === "pending") return { kind: "pending", why: process.why };

@@ -2,7 +2,10 @@ import { NOTHING, act, blocked, joinParts, type PlanPart } from "./action.js";
 import type { Context } from "./judge.js";
 import { pdQuorum, type JudgedPd } from "./judge-pd.js";
 import { describeEnd, hostLossOf } from "./member-facts.js";
-import type { PdView } from "./observed.js";
+import type { PdView, ProcessState } from "./observed.js";
+
+/** An answer of PD younger than this was asked for at this look, or at the one before. */
+const JUST_ASKED_MS = 1_000;
 
 /**
  * Keeps PD at `pd.replicas` members, one change at a time. A member whose disk is lost, or that is lost with its host, is taken out while a quorum
@@ -13,8 +16,10 @@ export function planPdMembers(context: Context): PlanPart {
   const { pds, view, desired } = context;
   if (pds.length === 0) return addMember(context, true, "the cluster needs a placement driver", "there is none");
   if (view === undefined) return joinParts(...pds.map(lostForGood));
-  const buried = joinParts(...pds.map((pd) => bury(pd, context)));
+  const buried = joinParts(...pds.map((pd) => bury(pd, context, view)));
   if (buried.actions.length > 0) return buried;
+  const orphans = removeOrphans(context, view);
+  if (orphans !== NOTHING) return orphans;
   const dead = pds.find(({ verdict }) => verdict.kind === "dead");
   if (dead !== undefined) return replaceMember(dead, context, view);
   const members = pds.filter(({ verdict }) => verdict.kind !== "removed");
@@ -34,14 +39,15 @@ function lostForGood({ record, verdict }: JudgedPd, _: number, pds: readonly Jud
 }
 
 /** Deletes what is left of a member that is out of the group. */
-function bury({ record, verdict, member }: JudgedPd, { pds }: Context): PlanPart {
-  if (verdict.kind !== "removed" || member !== undefined) return NOTHING;
+function bury({ record, verdict, member }: JudgedPd, { pds, now }: Context, view: PdView): PlanPart {
+  if (verdict.kind !== "removed" || member !== undefined || view.ageMs >= JUST_ASKED_MS) return NOTHING; // it may have joined since
   const { name, process } = record;
   const proof = `PD's ${pds.length - 1} other members do not count it any more`;
   if (process.kind === "running") {
     return act({ kind: "stopProcess", name, reason: "it is out of PD's group", proof, undo: "none needed" });
   }
-  if (process.kind === "stopping" && hostLossOf(record) === undefined) return NOTHING;
+  const isStuck = process.kind === "stopping" && hostLossOf(record) !== undefined;
+  if (!isStuck && !hadEnded(process, view, now)) return NOTHING;
   return act({ kind: "deletePd", name, reason: "it has left PD's group", proof, undo: "none: a new one joins" });
 }
 
@@ -51,6 +57,7 @@ function replaceMember({ record, verdict, member }: JudgedPd, context: Context, 
   if (context.pds.length === 1) return joinParts(...context.pds.map(lostForGood));
   if (member === undefined) {
     // It has never been a voter, so nothing is lost with it.
+    if (!hadEnded(record.process, view, context.now)) return NOTHING;
     const proof = `PD's ${view.members.length} members do not count it`;
     return act({ kind: "deletePd", name, reason: why, proof, undo: "none: a new one joins" });
   }
@@ -80,23 +87,23 @@ function grow(context: Context, view: PdView, members: readonly JudgedPd[]): Pla
   });
 }
 
-function shrink({ desired }: Context, view: PdView, members: readonly JudgedPd[]): PlanPart {
+function shrink({ desired, now }: Context, view: PdView, members: readonly JudgedPd[]): PlanPart {
   const goal = `pd.replicas is ${desired.pdReplicas} and ${members.length} are there`;
   const victim = [...members].sort((a, b) => rank(a) - rank(b) || b.record.ordinal - a.record.ordinal)[0];
   if (victim === undefined) return NOTHING;
   const { record, member, verdict } = victim;
   const { name, process } = record;
   if (member === undefined) {
-    // It has not joined. Once it has stopped it cannot join any more, and then it is deleted.
-    if (process.kind === "stopping") return NOTHING;
+    // It has not joined. Once it has stopped it cannot join any more, and when PD was asked after that, it is deleted.
     const proof = "PD does not count it";
     const undo = "raise pd.replicas: another one joins";
     if (process.kind === "running") return act({ kind: "stopProcess", name, reason: goal, proof, undo });
+    if (!hadEnded(process, view, now)) return NOTHING;
     return act({ kind: "deletePd", name, reason: `${goal}; ${describeEnd(record)}`, proof, undo });
   }
-  const now = pdQuorum(view);
+  const before = pdQuorum(view);
   const after = pdQuorum(view, [name]);
-  if (now.healthy < now.needed) return blocked("pd", `${goal}: ${name} is not removed: ${now.text}`);
+  if (before.healthy < before.needed) return blocked("pd", `${goal}: ${name} is not removed: ${before.text}`);
   if (after.healthy < after.needed) return blocked("pd", `${goal}: ${name} is not removed: without it ${after.text}`);
   return act({
     kind: "removePdMember",
@@ -104,6 +111,41 @@ function shrink({ desired }: Context, view: PdView, members: readonly JudgedPd[]
     reason: `${goal}; ${verdict.kind === "live" ? "it does not lead" : "it does not serve"}`,
     proof: `without it ${after.text}`,
     undo: "raise pd.replicas: a new one joins",
+  });
+}
+
+/** Whether a process had certainly ended, or had not begun, when PD was asked. */
+function hadEnded(process: ProcessState, { ageMs }: PdView, now: number): boolean {
+  switch (process.kind) {
+    case "exited":
+      return process.atMs <= now - ageMs;
+    case "pending":
+      return process.sinceMs <= now - ageMs;
+    case "stopped":
+      return ageMs < JUST_ASKED_MS; // it was seen to be stopped at this look, and PD was asked at this look
+    case "running":
+    case "stopping":
+      return false;
+  }
+}
+
+/** Takes out members that PD counts and that are nowhere any more: one that joined while it was being deleted. */
+function removeOrphans({ pds }: Context, view: PdView): PlanPart {
+  const orphan = view.members.find(
+    ({ name, isHealthy }) => !isHealthy && !pds.some(({ record }) => record.name === name),
+  );
+  if (orphan === undefined) return NOTHING;
+  const { name } = orphan;
+  const { healthy, needed, text } = pdQuorum(view);
+  const after = pdQuorum(view, [name]);
+  const reason = "it has no record, no process and no data any more";
+  if (healthy < needed || after.healthy < after.needed) return blocked(name, `${reason}; it is not taken out: ${text}`);
+  return act({
+    kind: "removePdMember",
+    name,
+    reason,
+    proof: `without it ${after.text}`,
+    undo: "none: a new one joins",
   });
 }
 

@@ -7,9 +7,12 @@ import { outdatedOf } from "./member-facts.js";
  * Restarts PD members with outdated settings one by one, followers first, the leader last and only after leadership has moved. Each waits until all
  * the others are healthy voters. Regions and stores do not matter here: they serve without PD.
  */
-export function planPdRollout({ pds, view }: Context): PlanPart {
-  const outdated = pds.filter(({ record: { process } }) => outdatedOf(process) !== undefined);
-  if (outdated.length === 0 || view === undefined) return outdated.length === 0 ? NOTHING : notYet(outdated);
+export function planPdRollout({ pds, view, desired }: Context): PlanPart {
+  const kept = pds.filter(({ verdict }) => verdict.kind !== "dead" && verdict.kind !== "removed");
+  const outdated = kept.filter(({ record: { process } }) => outdatedOf(process) !== undefined);
+  if (outdated.length === 0) return NOTHING;
+  // Membership first: two of three members could not miss one.
+  if (view === undefined || kept.length !== desired.pdReplicas) return notYet(outdated);
   const running = outdated.filter(({ record }) => record.process.kind === "running");
   const next = running.sort((a, b) => rank(a) - rank(b) || a.record.ordinal - b.record.ordinal)[0];
   if (next === undefined) return notYet(outdated);

@@ -1,8 +1,9 @@
 import { NOTHING, act, blocked, joinParts, type PlanPart } from "./action.js";
-import { answers, isInTransit, type Context, type JudgedStore } from "./judge.js";
+import type { Context, JudgedStore } from "./judge.js";
 import type { JudgedPd } from "./judge-pd.js";
-import { START_GRACE_MS, describeEnd, hostLossOf, outdatedOf, seconds } from "./member-facts.js";
+import { START_GRACE_MS, describeEnd, hostLossOf, outdatedOf } from "./member-facts.js";
 import type { MemberRecord, ProcessState } from "./observed.js";
+import { regionsThatNeed } from "./region-quorum.js";
 
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_MAX_MS = 30_000;
@@ -90,32 +91,42 @@ function start(record: MemberRecord, now: number, action: PlanPart["actions"][nu
 }
 
 /**
- * Restarts what runs and has not been heard of for long, or cannot be because its settings are outdated. One at a time, the longest run first:
- * when many are silent it may be the way to PD that is broken, and then they serve all the same, but not if all of them stop. Not on a lost
- * host: nobody there would do it, and a process that was asked to stop is gone when the host is back.
+ * Restarts what runs and has not been heard of for long, or cannot be because its settings are outdated. One at a time, the one that is unheard for
+ * longest first: when many are silent it may be the way to PD that is broken, and then they serve all the same, but not if all of them stop.
+ * Never one that a region known to serve hangs on. Not on a lost host: nobody there would do it, and the process would be gone when the host
+ * is back.
  */
-function restartSilent({ stores, now, desired }: Context): PlanPart {
-  const isOneOnItsWay = stores.some((store) => {
-    const { process } = store.record;
-    if (process.kind === "running" && now - process.sinceMs >= START_GRACE_MS) return false;
-    return hostLossOf(store.record) === undefined && isInTransit(store) && process.kind !== "exited";
+function restartSilent(context: Context): PlanPart {
+  const { stores, now, desired } = context;
+  const isOneOnItsWay = stores.some(({ record: { process }, verdict }) => {
+    if (process.kind === "running") return verdict.kind === "starting" && now - process.sinceMs < START_GRACE_MS;
+    return process.kind === "stopping" || (process.kind === "stopped" && verdict.kind === "down");
   });
   if (isOneOnItsWay) return NOTHING;
-  const hung = stores.flatMap(({ record, verdict }) => {
-    const { name, process } = record;
+  const hung = stores.flatMap((store) => {
+    const { record, verdict, pd } = store;
+    const { process } = record;
     if (process.kind !== "running" || verdict.kind !== "silent" || hostLossOf(record) !== undefined) return [];
-    const ranMs = now - process.sinceMs;
-    const outdated = outdatedOf(process);
-    return ranMs < desired.deadAfterMs && outdated === undefined ? [] : [{ name, ranMs, outdated, why: verdict.why }];
+    const silentMs = (pd?.heartbeatMsAgo ?? 0) + (context.view?.ageMs ?? 0);
+    const unheardMs = Math.min(now - Math.max(process.sinceMs, record.host?.sinceMs ?? 0), silentMs);
+    const limitMs = outdatedOf(process) === undefined ? desired.deadAfterMs : START_GRACE_MS;
+    return unheardMs < limitMs ? [] : [{ store, unheardMs, why: verdict.why }];
   });
-  const next = hung.sort((a, b) => b.ranMs - a.ranMs)[0];
+  const next = hung.sort((a, b) => b.unheardMs - a.unheardMs)[0];
   if (next === undefined) return NOTHING;
-  const serving = stores.filter(answers).length;
+  const { name, process } = next.store.record;
+  const outdated = outdatedOf(process);
+  const reason = outdated === undefined ? next.why : `${next.why}; its settings are outdated: ${outdated}`;
+  const needing = regionsThatNeed(context, next.store);
+  if (needing.length > 0) {
+    const ids = needing.map(({ regionId }) => regionId).join(", ");
+    return blocked(name, `${reason}; it is not restarted: without it region ${ids} may have no quorum`);
+  }
   return act({
     kind: "restartProcess",
-    name: next.name,
-    reason: next.outdated === undefined ? next.why : `${next.why}; its settings are outdated: ${next.outdated}`,
-    proof: `${serving} of ${stores.length} stores serve without it; of ${hung.length} silent ones one at a time, each at most every ${seconds(desired.deadAfterMs)}`,
+    name,
+    reason,
+    proof: `no region that is known to serve needs it; of ${hung.length} silent stores one at a time`,
     undo: "none needed: it keeps its identity and data",
   });
 }

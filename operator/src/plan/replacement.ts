@@ -1,11 +1,10 @@
 import { NOTHING, joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
-import { answers, isMember, neverRegistered, type Context, type JudgedStore } from "./judge.js";
+import { isMember, isServing, neverRegistered, type Context, type JudgedStore } from "./judge.js";
 import { hostLossOf, seconds } from "./member-facts.js";
 import type { MemberRecord, PdRegion, PdView } from "./observed.js";
+import { REPORT_FRESH_MS, isFresh, quorumOf } from "./region-quorum.js";
 import { compareOrders, isRegistered, type RegisteredStore } from "./victim.js";
 
-/** A leader reports all its regions every 30 s; older than this is not proof of anything. */
-const REPORT_FRESH_MS = 45_000;
 /** After a failed operation a region is left alone for this long. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -123,23 +122,9 @@ function recentlyFailed(view: PdView, { regionId }: PdRegion): boolean {
 
 /** Why a region's membership must not be touched now. */
 function refuse(context: Context, view: PdView, region: PdRegion): { readonly reason: string } | undefined {
-  const age = region.reportedMsAgo + view.ageMs;
-  if (age > REPORT_FRESH_MS) {
-    return { reason: `its last report is older than ${seconds(REPORT_FRESH_MS)}` };
-  }
+  if (!isFresh(region, view)) return { reason: `its last report is older than ${seconds(REPORT_FRESH_MS)}` };
   const quorum = quorumOf(context, region);
   return quorum.holds ? undefined : { reason: quorum.text };
-}
-
-function quorumOf({ stores }: Context, region: PdRegion): { readonly holds: boolean; readonly text: string } {
-  const answering = new Set(stores.filter(answers).flatMap(({ pd }) => (pd === undefined ? [] : [pd.storeId])));
-  const voters = region.peers.filter(({ isVoter }) => isVoter);
-  const live = voters.filter(({ peerId, storeId }) => answering.has(storeId) && !region.downPeerIds.includes(peerId));
-  const needed = Math.floor(voters.length / 2) + 1;
-  return {
-    holds: region.hasQuorum && live.length >= needed,
-    text: `${live.length} of ${voters.length} voters answer, a quorum is ${needed}`,
-  };
 }
 
 /**
@@ -152,13 +137,11 @@ function targetFor(
   planned: ReadonlyMap<number, number>,
 ): RegisteredStore | undefined {
   const taken = new Set(region.peers.map(({ storeId }) => storeId));
-  const staying = stores.filter(
-    ({ pd, verdict }) => pd !== undefined && taken.has(pd.storeId) && verdict.kind === "live",
-  );
+  const staying = stores.filter((store) => isServing(store) && store.pd !== undefined && taken.has(store.pd.storeId));
   const load = ({ pd }: RegisteredStore) => pd.regionCount + (planned.get(pd.storeId) ?? 0);
   const candidates = stores
     .filter(isRegistered)
-    .filter((store) => store.verdict.kind === "live" && isMember(store) && !taken.has(store.pd.storeId));
+    .filter((store) => isServing(store) && isMember(store) && !taken.has(store.pd.storeId));
   const orderOf = (store: RegisteredStore) => [
     store.record.host?.isCordoned === true ? 1 : 0,
     ...desired.storePod.topologyKeys.map(

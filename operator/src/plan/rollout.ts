@@ -1,5 +1,5 @@
 import { NOTHING, act, blocked, joinParts, type PlanPart } from "./action.js";
-import { answers, isMember, type Context } from "./judge.js";
+import { answers, isMember, isServing, type Context } from "./judge.js";
 import { outdatedOf } from "./member-facts.js";
 import type { PdView } from "./observed.js";
 import { planPdRollout } from "./pd-rollout.js";
@@ -93,11 +93,16 @@ function takeDown(
     return blocked(name, `the change of ${changed} waits: ${obstacle}`, { isWaiting: context.stores.some(isMending) });
   }
   const health = `all other stores serve and all ${view.regions.length} regions have their full number of healthy peers`;
-  const canBeLed = view.regions.some(
-    ({ peers }) =>
-      peers.some(({ storeId }) => storeId === pd.storeId) &&
-      peers.some(({ storeId, isVoter }) => isVoter && storeId !== pd.storeId),
+  const isLed = context.stores.some(
+    (other) => other.record.name !== name && isServing(other) && other.pd?.evictLeadersMsLeft === 0,
   );
+  const canBeLed =
+    isLed &&
+    view.regions.some(
+      ({ peers }) =>
+        peers.some(({ storeId }) => storeId === pd.storeId) &&
+        peers.some(({ storeId, isVoter }) => isVoter && storeId !== pd.storeId),
+    );
   if (lease === 0 && canBeLed) {
     return act({
       kind: "evictLeaders",

@@ -1,5 +1,5 @@
 import { NOTHING, act, blocked, joinParts, type Action, type PlanPart } from "./action.js";
-import { isInTransit, isMember, neverRegistered, type Context, type JudgedStore } from "./judge.js";
+import { isInTransit, isMember, isServing, neverRegistered, type Context, type JudgedStore } from "./judge.js";
 import { planDrains } from "./drains.js";
 import { deadStores, deletion } from "./replacement.js";
 import { chooseVictim, describeVictim, isRegistered } from "./victim.js";
@@ -79,8 +79,8 @@ function scaleIn(context: Context, members: readonly JudgedStore[], surplus: num
   }
   const victim = chooseVictim(members.filter(isRegistered), context);
   if (victim === undefined) return NOTHING;
-  const live = members.filter(({ verdict }) => verdict.kind === "live").length;
-  const victimLive = victim.verdict.kind === "live" ? 1 : 0;
+  const live = members.filter(isServing).length;
+  const victimLive = isServing(victim) ? 1 : 0;
   const remaining = live - victimLive;
   const proof = `${live} live stores - ${victimLive} = ${remaining}, regions.replicas is ${desired.regionReplicas}`;
   if (remaining < desired.regionReplicas) {

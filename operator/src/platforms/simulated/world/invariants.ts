@@ -33,6 +33,7 @@ export function watchInvariants(world: World, wanted: () => Wanted): void {
         if (entry.type === "ADDED") checkReuse(world, entry.object as unknown as PersistentVolumeClaim);
         return;
       case "pods":
+        if (entry.type === "DELETED" && isReachable(world, entry)) world.forced.add(entry.object.metadata.uid);
         if (isDeletion(entry) && !wanted().suspend) checkPodDeletion(world, entry.object as unknown as Pod);
         return;
       default:
@@ -44,6 +45,11 @@ export function watchInvariants(world: World, wanted: () => Wanted): void {
 function isDeletion({ type, object, previous }: HistoryEntry): boolean {
   if (previous?.metadata.deletionTimestamp !== undefined) return false;
   return type === "DELETED" || object.metadata.deletionTimestamp !== undefined;
+}
+
+function isReachable(world: World, { object }: HistoryEntry): boolean {
+  const { nodeName } = (object.spec ?? {}) as { readonly nodeName?: string };
+  return nodeName !== undefined && world.machines.isReachable(nodeName);
 }
 
 function memberOf(claim: string): string {

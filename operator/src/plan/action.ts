@@ -21,13 +21,7 @@ export type Step =
   | { readonly kind: "stopProcess"; readonly name: string }
   /** Stops in order and starts again. */
   | { readonly kind: "restartProcess"; readonly name: string }
-  /** `origin` as PD is told it: operator for a scale-in, user where the user marked the store. */
-  | {
-      readonly kind: "drainStore";
-      readonly name: string;
-      readonly storeId: number;
-      readonly origin: "operator" | "user";
-    }
+  | { readonly kind: "drainStore"; readonly name: string; readonly storeId: number }
   | { readonly kind: "cancelDrain"; readonly name: string; readonly storeId: number }
   /** Makes the store a tombstone in PD. `force`: it is dead and nothing is left on it. */
   | { readonly kind: "removeStore"; readonly name: string; readonly storeId: number; readonly force: boolean }

@@ -10,7 +10,7 @@ import {
 } from "./judge.js";
 import type { PdView } from "./observed.js";
 import { deletion } from "./replacement.js";
-import { isRegistered, type RegisteredStore } from "./victim.js";
+import { chooseVictim, describeVictim, isRegistered, type RegisteredStore } from "./victim.js";
 
 /** What happens to drains, and how many stores come back by it. */
 export interface Drains {
@@ -20,25 +20,20 @@ export interface Drains {
 }
 
 /**
- * Looks after drains that are under way, and begins those of stores that must leave. Four kinds: of a scale-in (ours, taken back when more stores
- * are wanted), of a store that must leave (ours, PD knows its origin as `user`; taken back when the mark is gone), of somebody else through
- * PD (left alone), and any that has ended: PD is told to remove the store.
+ * Looks after drains that are under way, and begins those of stores that must leave. Ours are taken back when more stores are wanted, and when
+ * another store could go with at most half the regions to move: then the mark of a store that had to leave is gone, or a dead store came back
+ * after its spare had been made. Somebody else's through PD are left alone. Of any that has ended PD is told to remove the store.
  *
  * @param missing members that are wanted and not there; negative if there are too many
  */
 export function planDrains(context: Context, view: PdView, missing: number): Drains {
   const draining = context.stores.filter(isRegistered).filter(({ verdict }) => verdict.kind === "draining");
-  const unmarked = draining.filter(
-    ({ record, pd }) => record.drainedByOperator && pd.drainOrigin === "user" && !mustLeave(record),
-  );
   const ofScaleIn = draining
-    .filter((store) => store.record.drainedByOperator && !mustLeave(store.record) && !unmarked.includes(store))
+    .filter(({ record }) => record.drainedByOperator && !mustLeave(record))
     .sort((a, b) => b.pd.regionCount - a.pd.regionCount || a.record.ordinal - b.record.ordinal);
-  const wantedBack = ofScaleIn.slice(0, Math.max(0, missing - unmarked.length));
-  const returning = [...unmarked, ...wantedBack];
-  const ended = draining.filter((store) => !returning.includes(store) && (missing <= 0 || !ofScaleIn.includes(store)));
+  const wantedBack = ofScaleIn.slice(0, Math.max(0, missing));
+  const ended = draining.filter((store) => !wantedBack.includes(store) && (missing <= 0 || !ofScaleIn.includes(store)));
   const part = joinParts(
-    ...unmarked.map((store) => cancel(store, "the user took the mark back", "mark it again")),
     ...wantedBack.map((store) =>
       cancel(
         store,
@@ -46,10 +41,23 @@ export function planDrains(context: Context, view: PdView, missing: number): Dra
         "lower the number of stores again: it drains on",
       ),
     ),
+    ...(missing <= 0 ? ofScaleIn.map((store) => exchange(store, context)) : []),
     ...ended.map((store) => finish(store, view)),
     begin(context, missing, draining),
   );
-  return { part: part.actions.length + part.blocked.length === 0 ? NOTHING : part, returning: returning.length };
+  return { part: part.actions.length + part.blocked.length === 0 ? NOTHING : part, returning: wantedBack.length };
+}
+
+/** Takes a drain back where another store would go with much less to move. It halves what is to move, so it cannot go back and forth. */
+function exchange(store: RegisteredStore, context: Context): PlanPart {
+  const { verdict, pd } = store;
+  if (verdict.kind !== "draining" || !verdict.isRunning || pd.regionCount === 0) return NOTHING;
+  if (context.stores.some((other) => other.verdict.kind === "dead" || isInTransit(other))) return NOTHING;
+  const back: RegisteredStore = { ...store, verdict: { kind: "live" } };
+  const victim = chooseVictim([...context.stores.filter(isMember).filter(isRegistered), back], context);
+  if (victim === undefined || victim === back || victim.pd.regionCount * 2 > pd.regionCount) return NOTHING;
+  const reason = `${describeVictim(victim)}: it goes instead`;
+  return cancel(store, reason, "mark the store: it is drained again");
 }
 
 function cancel({ record: { name }, pd }: RegisteredStore, reason: string, undo: string): PlanPart {
@@ -99,7 +107,6 @@ function begin(context: Context, missing: number, draining: readonly JudgedStore
     kind: "drainStore",
     name: record.name,
     storeId: pd.storeId,
-    origin: "user",
     reason: `${why}${verdict.kind === "live" ? "" : "; it does not serve"}`,
     proof,
     undo: record.wantsDrain ? "take the mark back: the drain is cancelled" : "none: its volume goes when it stops",

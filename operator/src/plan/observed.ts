@@ -71,10 +71,7 @@ export interface MemberRecord {
 
 /** A store as the platform keeps it. */
 export interface StoreRecord extends MemberRecord {
-  /**
-   * Whether the operator (and not somebody else through PD) asked PD to drain it, for whatever reason. The reason is PD's `drainOrigin`: operator
-   * for a scale-in, user for the mark {@link wantsDrain}.
-   */
+  /** Whether the operator (and not somebody else through PD) asked PD to drain it, for whatever reason. */
   readonly drainedByOperator: boolean;
   /** The user wants it emptied and replaced by another one. */
   readonly wantsDrain: boolean;

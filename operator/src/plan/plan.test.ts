@@ -251,11 +251,12 @@ describe("plan of processes", () => {
 
   it("restarts silent stores one at a time, the longest run first", () => {
     const runs = (sinceMs: number): ProcessState => ({ kind: "running", sinceMs: NOW - sinceMs });
+    const unheard = [region(5, [0, 1, 2], { reportedMsAgo: 60_000 })];
     const silentStores = [0, 1, 2].map((ordinal) => pdStore(ordinal, { state: "down", heartbeatMsAgo: 900_000 }));
     const seen = (...processes: ProcessState[]) =>
       observed({
         stores: processes.map((process, ordinal) => record(ordinal, { process })),
-        view: view({ stores: silentStores }),
+        view: view({ stores: silentStores, regions: unheard }),
       });
     assert.deepEqual(actionsOf(seen(runs(400_000), runs(500_000), runs(400_000))), ["restart demo-store-1"]);
     const stopping: ProcessState = { kind: "stopping", sinceMs: NOW };
@@ -267,8 +268,9 @@ describe("plan of processes", () => {
   it("restarts stores that PD's new address has not reached, though they do not serve as PD sees it", () => {
     const process: ProcessState = { kind: "running", sinceMs: NOW - 60_000, outdated: "pd a:1 -> a:2" };
     const stores = [0, 1, 2].map((ordinal) => pdStore(ordinal, { state: "disconnected", heartbeatMsAgo: 30_000 }));
-    const seen = observed({ stores: [0, 1, 2].map((i) => record(i, { process })), view: view({ stores }) });
-    const heardBefore = view({ stores: stores.map((store) => ({ ...store, heartbeatMsAgo: 100_000 })) });
+    const regions = [region(5, [0, 1, 2], { reportedMsAgo: 60_000 })];
+    const seen = observed({ stores: [0, 1, 2].map((i) => record(i, { process })), view: view({ stores, regions }) });
+    const heardBefore = view({ regions, stores: stores.map((store) => ({ ...store, heartbeatMsAgo: 100_000 })) });
     assert.deepEqual(actionsOf(seen), ["restart demo-store-0"]);
     assert.deepEqual(actionsOf({ ...seen, view: heardBefore }), ["restart demo-store-0"]);
   });

@@ -90,7 +90,6 @@ function scaleIn(context: Context, members: readonly JudgedStore[], surplus: num
     kind: "drainStore",
     name: victim.record.name,
     storeId: victim.pd.storeId,
-    origin: "operator",
     reason: `${goal}: ${surplus} too many; ${describeVictim(victim)}`,
     proof,
     undo: "raise stores.replicas: the drain is cancelled",

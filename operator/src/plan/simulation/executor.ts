@@ -136,7 +136,7 @@ export function execute(cluster: SimCluster, action: Action, desired: DesiredClu
       const store = storeNamed(cluster, action.name);
       const others = stores.filter((other) => other !== store && other.lifecycle === "up" && isLive(other));
       if (others.length < desired.regionReplicas) throw new Error(`the drain leaves ${others.length} stores`);
-      Object.assign(store, { lifecycle: "draining", drainedByOperator: true, drainOrigin: action.origin });
+      Object.assign(store, { lifecycle: "draining", drainedByOperator: true, drainOrigin: "operator" });
       return;
     }
     case "cancelDrain": {

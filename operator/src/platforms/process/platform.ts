@@ -273,7 +273,7 @@ export function createPlatform(options: PlatformOptions): Platform {
           return;
         case "drainStore":
           await updateStore(action.name, { drainedByOperator: true });
-          await adminCalls().drainStore(action.storeId, { origin: action.origin });
+          await adminCalls().drainStore(action.storeId, origin);
           return;
         case "cancelDrain":
           await adminCalls().cancelDrain(action.storeId, origin);

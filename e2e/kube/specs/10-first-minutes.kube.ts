@@ -231,6 +231,10 @@ describe("first minutes", () => {
     await lane.patch<RheaClusterObject>("RheaCluster", "demo", { spec: { deletionPolicy: "Delete" } });
     await demo().untilReady(60_000);
     await demo().remove();
-    await until("no volume is left", async () => (await lane.list("PersistentVolumeClaim")).length === 0, 60_000);
+    await until(
+      "no volume is left",
+      async () => (await lane.list("PersistentVolumeClaim", "rheakv.io/cluster=demo")).length === 0,
+      60_000,
+    );
   });
 });

@@ -967,6 +967,7 @@ export interface StoreInfo {
   diskLost: boolean;
   evictLeadersMsLeft: number;
   connected: boolean;
+  drainOrigin: string;
 }
 export interface StoreInfoInit {
   readonly store?: StoreInit | null | undefined;
@@ -981,6 +982,7 @@ export interface StoreInfoInit {
   readonly diskLost?: boolean | undefined;
   readonly evictLeadersMsLeft?: number | undefined;
   readonly connected?: boolean | undefined;
+  readonly drainOrigin?: string | undefined;
 }
 export declare const StoreInfo: MessageCodec<StoreInfo, StoreInfoInit>;
 export interface StoreRequest {

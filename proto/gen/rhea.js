@@ -8304,6 +8304,7 @@ export const rhea = $root.rhea = (() => {
         StoreInfo.prototype.diskLost = false;
         StoreInfo.prototype.evictLeadersMsLeft = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         StoreInfo.prototype.connected = false;
+        StoreInfo.prototype.drainOrigin = "";
 
         StoreInfo.create = function(properties) {
             return new StoreInfo(properties);
@@ -8340,6 +8341,8 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(88).uint64(message.evictLeadersMsLeft);
             if (message.connected != null && $Object.hasOwnProperty.call(message, "connected") && message.connected !== false)
                 writer.uint32(96).bool(message.connected);
+            if (message.drainOrigin != null && $Object.hasOwnProperty.call(message, "drainOrigin") && message.drainOrigin !== "")
+                writer.uint32(106).string(message.drainOrigin);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -8473,6 +8476,15 @@ export const rhea = $root.rhea = (() => {
                             message.connected = value;
                         else
                             delete message.connected;
+                        continue;
+                    }
+                case 13: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.drainOrigin = value;
+                        else
+                            delete message.drainOrigin;
                         continue;
                     }
                 }

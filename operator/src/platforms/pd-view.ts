@@ -71,7 +71,7 @@ function toStore(info: StoreInfo): PdStore {
     diskLost: info.diskLost,
     usedBytes: info.stats?.usedSize ?? 0,
     evictLeadersMsLeft: info.evictLeadersMsLeft,
-    drainOrigin: "",
+    drainOrigin: info.drainOrigin,
   };
 }
 

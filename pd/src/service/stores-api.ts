@@ -35,6 +35,7 @@ function storeInfo(store: StoreView, coordinator: Coordinator): StoreInfoInit {
     drainedRatio,
     drainBlocked: blocked,
     drainTotal: store.drainTotal,
+    drainOrigin: store.drainOrigin,
     diskLost: store.diskLost,
     evictLeadersMsLeft: Math.max(0, Math.round(store.evictLeadersUntilMs - nowMs)),
     connected: store.isConnected,

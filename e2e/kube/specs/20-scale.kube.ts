@@ -4,6 +4,8 @@ import { checksum, CommandError, note, startLoad, timed, useLane, type RheaClust
 
 const UP = ({ state }: { readonly state?: string }) => state === "Up";
 const countUp = (cluster: RheaClusterObject) => cluster.status?.stores?.filter(UP).length ?? 0;
+/** One region moves at a time, so that there is a half-way. */
+const SLOW = { config: { schedule: { operationLimit: 1 } } };
 const names = (cluster: RheaClusterObject) => (cluster.status?.stores ?? []).map(({ name }) => name);
 
 describe("scale", () => {
@@ -21,12 +23,12 @@ describe("scale", () => {
     await demo().apply(spec(3));
     await demo().untilReady(90_000);
     const client = await demo().connect();
-    for (let at = 0; at < 1_000; at += 100) {
+    for (let at = 0; at < 2_000; at += 100) {
       await client.putAll(
         Array.from({ length: 100 }, (_, i) => ({ key: `data/${String(at + i).padStart(5, "0")}`, value: `${at + i}` })),
       );
     }
-    await demo().until("several regions", (c) => (c.status?.regions?.total ?? 0) >= 4, 90_000);
+    await demo().until("several regions", (c) => (c.status?.regions?.total ?? 0) >= 8, 90_000);
   });
 
   it("3 -> 5 -> 3 by kubectl scale under load keeps all data", async () => {
@@ -57,7 +59,7 @@ describe("scale", () => {
   });
 
   it("a scale-in that is taken back half-way leaves the store where it was", async () => {
-    await demo().apply(spec(4));
+    await demo().apply(spec(4, SLOW));
     await demo().until(
       "four stores have regions",
       (c) => countUp(c) === 4 && (c.status?.stores ?? []).every(({ regions = 0 }) => regions > 0),
@@ -65,14 +67,14 @@ describe("scale", () => {
     );
     await demo().untilReady(60_000);
     const before = names((await demo().get()) ?? assert.fail());
-    await demo().apply(spec(3));
+    await demo().apply(spec(3, SLOW));
     const draining = await demo().until(
       "a store drains",
       (c) => c.status?.stores?.some(({ state }) => state === "Draining") === true,
       30_000,
     );
     note("taken back at", JSON.stringify(draining.status?.stores?.find(({ state }) => state === "Draining")));
-    await demo().apply(spec(4));
+    await demo().apply(spec(4, SLOW));
     await demo().untilReady(90_000);
     assert.deepEqual(names((await demo().get()) ?? assert.fail()), before);
   });

@@ -24,7 +24,7 @@ export const MANAGER = "rhea-operator";
 /** Label with the cluster's name; with {@link MANAGED_BY} it finds all objects of a cluster. */
 export const CLUSTER_LABEL = "rheakv.io/cluster";
 /** Label with the name of the store or PD member that an object belongs to. */
-export const MEMBER_LABEL = "rheakv.io/store";
+const MEMBER_LABEL = "rheakv.io/store";
 /** Label of everything that the operator keeps. */
 export const MANAGED_BY = "app.kubernetes.io/managed-by";
 /** Label that tells stores and PD members apart. */
@@ -48,11 +48,6 @@ export const API_VERSION = "rheakv.io/v1alpha1";
  */
 export function clusterIdOf(namespace: string, name: string): number {
   return Math.max(1, createHash("sha256").update(`${namespace}/${name}`).digest().readUIntBE(0, 6));
-}
-
-/** Returns the name of a store or a PD member: `demo-store-0`, `demo-pd-0`. */
-export function memberName(cluster: Pick<ClusterIdentity, "name">, component: Component, ordinal: number): string {
-  return `${cluster.name}-${component}-${ordinal}`;
 }
 
 /** Returns the ordinal in a member's name; undefined if the name is none of this cluster and component. */

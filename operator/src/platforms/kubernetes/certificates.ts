@@ -13,7 +13,7 @@ import { DEFAULT_CERTIFICATE_POLICY } from "../../certificates/index.js";
 import { RESOURCES, type Secret } from "../../kube/index.js";
 import type { Action, Blocked, Observed } from "../../plan/index.js";
 import { buildSecret, caSecretName, clientFiles, clientSecretName } from "../../specs/index.js";
-import type { ClusterObjects } from "./cluster-objects.js";
+import { isOfAnother, type ClusterObjects } from "./cluster-objects.js";
 import type { ClusterMemory, PlatformDeps } from "./deps.js";
 import { wantedLeaves } from "./leaves.js";
 import { keep } from "./sync-objects.js";
@@ -137,7 +137,7 @@ function secretsOf({ caches }: Deps, { identity }: ClusterObjects, wanted: reado
   return new Map(
     names.flatMap((name) => {
       const secret = caches.secrets.store.get(`${identity.namespace}/${name}`);
-      return secret === undefined ? [] : [[name, secret] as const];
+      return secret === undefined || isOfAnother(secret, identity.uid) ? [] : [[name, secret] as const];
     }),
   );
 }
@@ -188,7 +188,7 @@ async function keepClientFiles(
 /** An authority that lost its labels is not in the cache: making another one for it would be a costly mistake. */
 async function isHidden({ kube }: Deps, { identity }: ClusterObjects, name: string, writer: Writer): Promise<boolean> {
   const live = await kube.find(RESOURCES.secrets, { namespace: identity.namespace, name });
-  if (live === undefined) return false;
+  if (live === undefined || isOfAnother(live, identity.uid)) return false;
   const { labels } = buildSecret(identity, name, {}).metadata ?? {};
   await writer.patch(RESOURCES.secrets, live, { metadata: { labels } });
   return true;

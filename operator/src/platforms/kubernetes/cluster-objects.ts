@@ -25,6 +25,14 @@ export interface ClusterObjects {
   readonly pods: Readonly<Record<Component, ReadonlyMap<string, Pod>>>;
   readonly claims: Readonly<Record<Component, ReadonlyMap<string, PersistentVolumeClaim>>>;
   readonly records: ReadonlyMap<string, RheaStoreObject>;
+  /** Names of claims and records that go with an earlier cluster of the same name; they are in none of the maps. */
+  readonly leaving: readonly string[];
+}
+
+/** Whether an object belongs to an earlier RheaCluster of the same name: it is about to go with it. */
+export function isOfAnother({ metadata }: KubeObject, uid: string): boolean {
+  const owners = (metadata?.ownerReferences ?? []).filter(({ kind }) => kind === "RheaCluster");
+  return owners.length > 0 && !owners.some((owner) => owner.uid === uid);
 }
 
 /** Gathers the objects of a cluster by their labels. */
@@ -52,9 +60,12 @@ export function gatherObjects(
     pd: ofCluster(store, "pd"),
     store: ofCluster(store, "store"),
   });
+  const stays = ([, item]: readonly [string, KubeObject]) => !isOfAnother(item, uid);
   const records = [...caches.rheastores.store.values()]
     .filter(({ metadata, spec }) => metadata?.namespace === namespace && spec.clusterName === name)
     .map((record) => [record.metadata?.name ?? "", record] as const);
+  const claims = byComponent(caches.persistentvolumeclaims.store);
+  const leaving = [...claims.pd, ...claims.store, ...records].filter((entry) => !stays(entry)).map(([each]) => each);
   return {
     key,
     object,
@@ -62,7 +73,8 @@ export function gatherObjects(
     desired,
     intents: { pd: intentOf(cluster, "pd", desired.image), store: intentOf(cluster, "store", desired.image) },
     pods: byComponent(caches.pods.store),
-    claims: byComponent(caches.persistentvolumeclaims.store),
-    records: new Map(records),
+    claims: { pd: new Map([...claims.pd].filter(stays)), store: new Map([...claims.store].filter(stays)) },
+    records: new Map(records.filter(stays)),
+    leaving,
   };
 }

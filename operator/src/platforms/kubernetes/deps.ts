@@ -123,6 +123,8 @@ export interface PlatformDeps {
 
 /** What is remembered of a cluster between two passes. */
 export interface ClusterMemory {
+  /** uid of the RheaCluster: nothing of an earlier one of the same name is known of this one. */
+  readonly uid: string;
   pd: { readonly identity: string; readonly calls: PdCalls } | undefined;
   /** PD's last answer and when it was asked, on the monotonic clock. */
   view: { readonly value: PdView; readonly atMs: number } | undefined;
@@ -154,10 +156,12 @@ export interface ContainerRun {
 }
 
 /** Returns what is remembered of a cluster. */
-export function memoryOf(memory: Map<string, ClusterMemory>, key: string): ClusterMemory {
+export function memoryOf(memory: Map<string, ClusterMemory>, key: string, uid: string): ClusterMemory {
   const known = memory.get(key);
-  if (known !== undefined) return known;
+  if (known?.uid === uid) return known;
+  known?.pd?.calls.close();
   const fresh: ClusterMemory = {
+    uid,
     pd: undefined,
     view: undefined,
     isViewOutdated: false,

@@ -6,8 +6,6 @@
  * may be lost at any moment. Clock, timers, randomness, API server and PD come from outside.
  */
 export { createClusterController } from "./controller.js";
-export type { ClusterController, ClusterControllerOptions } from "./controller.js";
 export { createPlatformMetrics } from "./metrics.js";
 export { startOperator } from "./operator.js";
-export type { Operator, OperatorOptions } from "./operator.js";
 export type { PdCalls, PdTarget } from "./deps.js";

@@ -1,6 +1,7 @@
 /** What a pod tells of its process. Pure but for the memory of runs, which the caller keeps. */
 import type { PersistentVolumeClaim, Pod, StorageClass } from "../../kube/index.js";
 import type { ProcessState } from "../../plan/index.js";
+import { isOfAnother } from "./cluster-objects.js";
 import type { ContainerRun } from "./deps.js";
 import { findProblem } from "./pending.js";
 import type { Times } from "./times.js";
@@ -32,9 +33,8 @@ type Terminated = NonNullable<NonNullable<ContainerStatus["state"]>["terminated"
 export function processState(facts: ProcessFacts): ProcessState {
   const { pod, times } = facts;
   if (pod === undefined) return { kind: "stopped" };
-  const { deletionTimestamp, deletionGracePeriodSeconds = 0, creationTimestamp, ownerReferences } = pod.metadata ?? {};
-  const isOfAnother = ownerReferences?.some(({ kind, uid }) => kind === "RheaCluster" && uid !== facts.clusterUid);
-  if (deletionTimestamp !== undefined || isOfAnother === true) {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, creationTimestamp } = pod.metadata ?? {};
+  if (deletionTimestamp !== undefined || isOfAnother(pod, facts.clusterUid)) {
     const end = times.since(deletionTimestamp) ?? times.nowMs;
     return { kind: "stopping", sinceMs: Math.min(times.nowMs, end - deletionGracePeriodSeconds * 1000) };
   }

@@ -49,10 +49,11 @@ export async function reconcileCluster(
   const state = expectations.satisfied(key, Object.values(caches));
   if (state.kind === "waiting") return { requeueAfterMs: Math.min(state.retryAfterMs, BUSY_MS) };
 
-  const memory = memoryOf(deps.memory, key);
-  const view = await pollPd(deps, gatherObjects(key, seen, caches, deps.settings), memory);
+  const before = gatherObjects(key, seen, caches, deps.settings);
+  const memory = memoryOf(deps.memory, key, before.identity.uid);
+  const view = await pollPd(deps, before, memory);
   const object = liveCluster(caches, key); // PD took its time: look again at what is free to read
-  if (object === undefined) return { requeueAfterMs: 0 };
+  if (object?.metadata?.uid !== before.identity.uid) return { requeueAfterMs: 0 };
   const times = takeTime(clock);
   const objects = gatherObjects(key, object, caches, deps.settings);
   const observed = observe(deps, objects, memory, view, times);
@@ -60,8 +61,15 @@ export async function reconcileCluster(
   const decided = plan(observed, objects.desired, times.nowMs);
   if (decided.mode === "Reconcile" && (await findHiddenClaims(deps, objects, observed, writer)))
     return { requeueAfterMs: BUSY_MS };
-  const { failures, blocked, certificates } = await act(deps, objects, observed, decided, memory, writer, times);
-  await writeStatus(deps, objects, observed, decided, { blocked, certificates }, memory, writer);
+  let outcome: Outcome;
+  try {
+    outcome = await act(deps, objects, observed, decided, memory, writer, times);
+  } catch (error) {
+    if (isNamespaceEnding(error)) return { requeueAfterMs: SETTLED_MS }; // all of this goes with it
+    throw error;
+  }
+  const { failures } = outcome;
+  await writeStatus(deps, objects, observed, decided, outcome, memory, writer);
   const isReady = decided.status.conditions.some(({ type, status }) => type === "Ready" && status === "True");
   const isSettled = decided.actions.length === 0 && failures === 0 && (isReady || isAtRest(objects, decided));
   return { requeueAfterMs: isSettled ? SETTLED_MS : BUSY_MS };
@@ -149,7 +157,7 @@ async function executeAll(
       done.push(action);
     } catch (thrown) {
       const { code, message } = RheaError.from(thrown);
-      if (code === "CANCELLED") throw thrown;
+      if (code === "CANCELLED" || isNamespaceEnding(thrown)) throw thrown;
       isPdSilent ||= asksPd(action) && (code === "DEADLINE_EXCEEDED" || code === "UNAVAILABLE");
       const what = describeStep(action);
       failures.set(what, message);
@@ -161,6 +169,12 @@ async function executeAll(
   memory.failures = failures;
   tellActions(deps, objects, done, memory);
   return failed;
+}
+
+/** In a namespace that is being deleted nothing can be made any more. */
+function isNamespaceEnding(thrown: unknown): boolean {
+  const { code, message } = RheaError.from(thrown);
+  return code === "KUBE_FORBIDDEN" && message.includes("is being terminated");
 }
 
 function starts({ kind }: Action): boolean {

@@ -203,3 +203,33 @@ describe("ordinals", () => {
     assert.equal(nextOrdinal(sources(fixture), "pd"), 0);
   });
 });
+
+describe("objects of an earlier cluster of the same name", () => {
+  it("are on their way out: neither its volumes nor its pods are taken over", () => {
+    const fixture = makeFixture();
+    const owner = { apiVersion: "rheakv.io/v1alpha1", kind: "RheaCluster", name: "demo", uid: "cluster-0" };
+    const member = "demo-store-0";
+    const ownerReferences = [owner];
+    fixture.put(RESOURCES.persistentVolumeClaims, {
+      metadata: { ...metadata(`data-${member}`, "store", member), ownerReferences },
+      status: { phase: "Bound" },
+    });
+    fixture.put(RESOURCES.pods, { metadata: { ...metadata(member, "store", member), ownerReferences } });
+    assert.deepEqual(storeRecords(sources(fixture)), []);
+    assert.equal(nextOrdinal(sources(fixture), "store"), 1);
+  });
+
+  it("are waited for where a volume was left to be taken over", () => {
+    const fixture = makeFixture();
+    const owner = { apiVersion: "rheakv.io/v1alpha1", kind: "RheaCluster", name: "demo", uid: "cluster-0" };
+    fixture.put(RESOURCES.persistentVolumeClaims, claim("demo-store-0"));
+    fixture.put(
+      RESOURCES.pods,
+      pod("demo-store-0", {
+        metadata: { ...metadata("demo-store-0", "store", "demo-store-0"), ownerReferences: [owner] },
+      }),
+    );
+    const [record] = storeRecords(sources(fixture));
+    assert.deepEqual([record?.directory, record?.process.kind], ["present", "stopping"]);
+  });
+});

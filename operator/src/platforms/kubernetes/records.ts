@@ -12,7 +12,7 @@ import {
   serviceName,
   type Component,
 } from "../../specs/index.js";
-import type { ClusterObjects } from "./cluster-objects.js";
+import { isOfAnother, type ClusterObjects } from "./cluster-objects.js";
 import type { Caches, ContainerRun } from "./deps.js";
 import { hostOf } from "./host.js";
 import { processState } from "./process-state.js";
@@ -58,7 +58,7 @@ export function nextOrdinal({ objects, caches, view }: RecordSources, component:
   const remembered = Number(service?.metadata?.annotations?.[NEXT_ORDINAL_ANNOTATION] ?? 0);
   const names = [
     ...objects.pods[component].keys(),
-    ...[...objects.claims[component].values()].map(memberOfClaim),
+    ...[...objects.claims[component].keys(), ...objects.leaving].map(memberOfClaim),
     ...(component === "store" ? [...objects.records.keys()] : []),
     ...(component === "store" ? (view?.stores ?? []) : (view?.members ?? [])).map(({ name }) => name),
   ];
@@ -83,8 +83,8 @@ function members(sources: RecordSources, component: Component, others: readonly 
   const { objects } = sources;
   const names = new Set([
     ...others,
-    ...objects.pods[component].keys(),
-    ...[...objects.claims[component].values()].map(memberOfClaim),
+    ...[...objects.pods[component]].filter(([, pod]) => !isOfAnother(pod, objects.identity.uid)).map(([name]) => name),
+    ...[...objects.claims[component].keys()].map(memberOfClaim),
   ]);
   return [...names]
     .flatMap((name) => {
@@ -94,8 +94,9 @@ function members(sources: RecordSources, component: Component, others: readonly 
     .sort((a, b) => a.ordinal - b.ordinal);
 }
 
-function memberOfClaim({ metadata }: PersistentVolumeClaim): string {
-  return (metadata?.name ?? "").replace(/^(data|log)-/, "");
+/** The member whose claim has this name; other names stay as they are. */
+function memberOfClaim(name: string): string {
+  return name.replace(/^(data|log)-/, "");
 }
 
 function memberRecord(sources: RecordSources, component: Component, name: string, ordinal: number): MemberRecord {

@@ -1,6 +1,6 @@
 /** Keeps what belongs to single members: records, labels, owners and sizes of volumes. Writes only what differs. */
 import { quantityBytes } from "../../api/quantity.js";
-import { RESOURCES, type KubeObject, type PersistentVolumeClaim, type StorageClass } from "../../kube/index.js";
+import { RESOURCES, type PersistentVolumeClaim, type StorageClass } from "../../kube/index.js";
 import type { Blocked, Observed } from "../../plan/index.js";
 import {
   INITIALISED_ANNOTATION,
@@ -10,7 +10,7 @@ import {
   ownedBy,
   type Component,
 } from "../../specs/index.js";
-import type { ClusterObjects } from "./cluster-objects.js";
+import { isOfAnother, type ClusterObjects } from "./cluster-objects.js";
 import { STORES, type Caches } from "./deps.js";
 import { volumesOf } from "./execute.js";
 import { isSubset } from "./subset.js";
@@ -53,9 +53,9 @@ export async function syncMembers(
 async function syncPod(objects: ClusterObjects, component: Component, name: string, writer: Writer): Promise<void> {
   const pod = objects.pods[component].get(name);
   if (pod === undefined || pod.metadata?.deletionTimestamp !== undefined) return;
-  if (ownerUid(pod) !== undefined && ownerUid(pod) !== objects.identity.uid) return; // of an earlier cluster: it goes
+  if (isOfAnother(pod, objects.identity.uid)) return;
   const labels = labelsOf(objects.identity, component, name);
-  const hasOwner = ownerUid(pod) === objects.identity.uid;
+  const hasOwner = pod.metadata?.ownerReferences?.some(({ uid }) => uid === objects.identity.uid) === true;
   if (hasOwner && isSubset(labels, pod.metadata?.labels)) return;
   const ownerReferences = ownedBy(objects.identity);
   await writer.patch(RESOURCES.pods, pod, { metadata: { labels, ...(hasOwner ? {} : { ownerReferences }) } });
@@ -103,8 +103,4 @@ function growthOf(claim: PersistentVolumeClaim, wanted: string, classes: Readonl
     kind: "impossible",
     why: `its volume has ${now}, wanted ${wanted}, and StorageClass ${className} does not allow growth: set allowVolumeExpansion: true in it, or drain the stores one after the other so that new ones take their place`,
   };
-}
-
-function ownerUid({ metadata }: KubeObject): string | undefined {
-  return metadata?.ownerReferences?.find(({ kind }) => kind === "RheaCluster")?.uid;
 }

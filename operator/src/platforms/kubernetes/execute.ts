@@ -1,6 +1,6 @@
 /** Does what the plan says, one action at a time. Every action may be repeated: names are fixed and what is done already is left alone. */
 import { RheaError } from "@rhea/common";
-import { RESOURCES, type PersistentVolumeClaim } from "../../kube/index.js";
+import { RESOURCES } from "../../kube/index.js";
 import type { Action, MemberRecord, Observed } from "../../plan/index.js";
 import {
   buildPdPod,
@@ -11,7 +11,7 @@ import {
   tlsSecretName,
   type Component,
 } from "../../specs/index.js";
-import { isOfAnother, type ClusterObjects } from "./cluster-objects.js";
+import type { ClusterObjects } from "./cluster-objects.js";
 import { STORES, type PdCalls, type PlatformDeps } from "./deps.js";
 import { claimsOf } from "./records.js";
 import type { Writer } from "./writer.js";
@@ -22,6 +22,8 @@ export interface ExecuteContext {
   readonly objects: ClusterObjects;
   readonly observed: Observed;
   readonly writer: Writer;
+  /** Whether what was seen still holds, so that the next action may be done. */
+  readonly isCurrent: () => boolean;
   /** Calls to PD; made when the first is needed. */
   readonly pd: () => PdCalls;
 }

@@ -27,6 +27,8 @@ import { createWriter, type Writer } from "./writer.js";
 /** Time to the next look at PD, which tells nobody when something changes. Kubernetes does. */
 const BUSY_MS = 1_000;
 const SETTLED_MS = 10_000;
+/** What was seen longer ago than this is not acted upon. */
+const MAX_PASS_MS = 5_000;
 
 /**
  * Brings a cluster one step nearer to what is wanted.
@@ -122,6 +124,9 @@ async function act(
     objects,
     observed,
     writer,
+    isCurrent: () =>
+      deps.clock.monotonicMs() - times.nowMs <= MAX_PASS_MS &&
+      liveCluster(deps.caches, objects.key)?.metadata?.generation === objects.object.metadata?.generation,
     pd: () => {
       memory.isViewOutdated = true;
       return pdCalls(deps, objects, memory);
@@ -151,6 +156,7 @@ async function executeAll(
   const done: Action[] = [];
   let isPdSilent = false;
   for (const action of [...actions.filter(starts), ...actions.filter((other) => !starts(other))]) {
+    if (!context.isCurrent()) break; // a call has taken long, or the user has changed his mind: look again first
     if (isPdSilent && asksPd(action)) continue;
     try {
       await execute(context, action);

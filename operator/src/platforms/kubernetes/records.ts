@@ -139,12 +139,15 @@ function isInitialised(
 ): boolean {
   const data = objects.claims[component].get(claimName(name, "data"));
   if (data?.metadata?.annotations?.[INITIALISED_ANNOTATION] === "true") return true;
-  if (pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true) return true;
+  const isReady = pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
   if (component === "store") {
+    if (isReady) return true;
     if (objects.records.get(name)?.status?.initialised === true) return true;
     return view?.stores.some((store) => store.name === name) === true;
   }
   if (view?.members.some((member) => member.name === name && (member.isVoter || member.isLeader)) === true) return true;
+  // Caches and view are of different moments: a member that the view does not know yet has not left, it has just come.
+  if (isReady && view === undefined) return true;
   const told = objects.object.status?.pd?.list?.find((member) => member.name === name);
   return told?.id !== undefined;
 }

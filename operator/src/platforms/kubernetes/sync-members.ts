@@ -52,11 +52,12 @@ export async function syncMembers(
 
 async function syncPod(objects: ClusterObjects, component: Component, name: string, writer: Writer): Promise<void> {
   const pod = objects.pods[component].get(name);
-  if (pod === undefined || pod.metadata?.deletionTimestamp !== undefined) return;
-  if (isOfAnother(pod, objects.identity.uid)) return;
+  if (pod === undefined || isOfAnother(pod, objects.identity.uid)) return;
+  const { metadata = {} } = pod;
+  if (metadata.deletionTimestamp !== undefined) return;
   const labels = labelsOf(objects.identity, component, name);
-  const hasOwner = pod.metadata?.ownerReferences?.some(({ uid }) => uid === objects.identity.uid) === true;
-  if (hasOwner && isSubset(labels, pod.metadata?.labels)) return;
+  const hasOwner = metadata.ownerReferences?.some(({ uid }) => uid === objects.identity.uid) === true;
+  if (hasOwner && isSubset(labels, metadata.labels)) return;
   const ownerReferences = ownedBy(objects.identity);
   await writer.patch(RESOURCES.pods, pod, { metadata: { labels, ...(hasOwner ? {} : { ownerReferences }) } });
 }

@@ -26,7 +26,8 @@ function observed(more: Partial<Observed> = {}): Observed {
 function run(fixture: Fixture, action: Parameters<typeof execute>[1], seen: Observed = observed()): Promise<void> {
   const pd = () => assert.fail("PD is not asked");
   const deps = { caches: fixture.caches, settings: { defaultImage: "rhea:1" } };
-  return execute({ deps, objects: fixture.objects(), observed: seen, writer: fixture.writer, pd }, action);
+  const { writer } = fixture;
+  return execute({ deps, objects: fixture.objects(), observed: seen, writer, isCurrent: () => true, pd }, action);
 }
 
 const words = { reason: "", proof: "", undo: "" };

@@ -22,6 +22,9 @@ export interface Writer {
   readonly count: number;
 }
 
+/** A write that takes longer is given up: what it was decided by is old by then. */
+const TIMEOUT_MS = 10_000;
+
 /** Makes the writer of one pass over the cluster `key`. */
 export function createWriter(
   { kube, expectations, isLeader }: Pick<PlatformDeps, "kube" | "expectations" | "isLeader">,
@@ -29,7 +32,7 @@ export function createWriter(
   signal: AbortSignal | undefined,
 ): Writer {
   let count = 0;
-  const options = signal === undefined ? {} : { signal };
+  const options = { timeoutMs: TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
 
   const begin = () => {
     if (!isLeader()) throw new RheaError("CANCELLED", "this operator does not lead any more: it writes nothing");

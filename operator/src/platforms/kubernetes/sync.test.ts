@@ -140,7 +140,7 @@ describe("objects of members", () => {
     const first = ["delete pods demo-store-0", "delete persistentvolumeclaims data-demo-store-0"];
     assert.deepEqual(fixture.writes.splice(0), first);
     await run(fixture, deleteStore, seen);
-    assert.deepEqual(fixture.writes, [], "the volume is on its way: nothing is said twice");
+    assert.equal(fixture.writes.length, 0, "the volume is on its way: nothing is said twice");
     edit(fixture, RESOURCES.persistentVolumeClaims, "data-demo-store-0", () => claimOf("demo-store-0"));
     await run(fixture, deleteStore, seen);
     assert.equal(fixture.writes.at(-1), "delete rheastores demo-store-0");

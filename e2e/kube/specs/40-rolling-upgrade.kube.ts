@@ -61,7 +61,7 @@ describe("rolling changes", () => {
     await demo().apply(spec({ image: brokenImage() }));
     const blocked = await demo().until(
       "is Blocked by the image",
-      (c) => /image/i.test(conditionOf(c, "Blocked")?.message ?? ""),
+      (c) => /cannot be pulled/.test(conditionOf(c, "Blocked")?.message ?? ""),
       90_000,
     );
     note("Blocked says", (conditionOf(blocked, "Blocked")?.message ?? "").slice(0, 160));

@@ -15,7 +15,7 @@ import {
   type LocalStatus,
 } from "../platforms/process/index.js";
 import { agrees } from "./question.js";
-import { createScreen } from "./screen.js";
+import { createScreen, type Screen } from "./screen.js";
 
 const PROJECT = fileURLToPath(new URL("../../../", import.meta.url));
 const ONCE_TIMEOUT_MS = 120_000;
@@ -96,7 +96,19 @@ async function run(file: string, options: Options, { shutdown }: MainContext): P
     if (!isLive) screen.print(["", ...renderStatus(first, process.cwd()), "", ...hints(first), ""]);
     if (options.once === true) return cluster.detach();
   }
-  await stopped;
+  await Promise.race([stopped, endsByBug(cluster, screen)]);
+}
+
+/** A bug ends this process with an error; the stores serve on, and the next `npm start` takes them over. */
+async function endsByBug(cluster: LocalCluster, screen: Screen): Promise<void> {
+  try {
+    await cluster.failure;
+  } catch (error) {
+    screen.event("its processes run on: npm start takes them over, npm start -- --stop stops them");
+    screen.close();
+    await cluster.detach().catch(() => undefined); // the same error
+    throw error;
+  }
 }
 
 /** `--once` fails when the cluster does not become Ready; without it the operator goes on trying. */

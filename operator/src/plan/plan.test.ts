@@ -295,7 +295,7 @@ describe("status of a plan", () => {
     assert.equal(status.replicas, 2);
     assert.deepEqual(status.regions, { total: 2, underReplicated: 1, noQuorum: 0 });
     assert.deepEqual(
-      status.stores?.map(({ state }) => state),
+      status.stores.map(({ state }) => state),
       ["Up", "Up", "Down"],
     );
     assert.equal(conditionOf(seen, "Ready"), "False NotSettled");

@@ -215,16 +215,25 @@ function place(cluster: SimCluster, it: SimProcess): void {
   const wait = (cause: "unschedulable" | "image", why: string) => {
     it.process = { kind: "pending", sinceMs, cause, why };
   };
-  if (it.image === BAD_IMAGE) return wait("image", "its image cannot be pulled: set another");
+  if (it.image === BAD_IMAGE) {
+    wait("image", "its image cannot be pulled: set another");
+    return;
+  }
   if (it.host === undefined) {
     const crowd = (host: SimHost) => [...cluster.stores, ...cluster.pds].filter((other) => other.host === host).length;
     const free = cluster.hosts
       .filter(({ state, isCordoned }) => state === "ready" && !isCordoned)
       .sort((a, b) => crowd(a) - crowd(b));
-    if (!cluster.hasRoom || free[0] === undefined) return wait("unschedulable", "0 hosts have room: add one");
+    if (!cluster.hasRoom || free[0] === undefined) {
+      wait("unschedulable", "0 hosts have room: add one");
+      return;
+    }
     it.host = free[0];
   }
-  if (it.host.state !== "ready") return wait("unschedulable", `its volume is on ${it.host.name}`);
+  if (it.host.state !== "ready") {
+    wait("unschedulable", `its volume is on ${it.host.name}`);
+    return;
+  }
   it.process = { kind: "running", sinceMs: cluster.nowMs };
   if (it.disk === "missing" && !it.isInitialised) it.disk = "present";
 }

@@ -11,7 +11,7 @@ import { lockDataDir, lockHolder } from "./lock.js";
 import { resetLocalCluster } from "./maintenance.js";
 import { HOST, pickPort } from "./ports.js";
 import { describeDifference, storeSettings } from "./process-config.js";
-import { newState, readState, writeState } from "./state-file.js";
+import { newState, readState, writeState, type OperatorState } from "./state-file.js";
 
 const CLUSTER =
   "apiVersion: rheakv.io/v1alpha1\nkind: RheaCluster\nmetadata: { name: demo }\nspec: { stores: { replicas: 3 } }\n";
@@ -60,13 +60,21 @@ describe("data directory", () => {
     const state = newState("demo", { spec: { stores: { replicas: 3 } } });
     await writeState(layout, state);
     assert.deepEqual(readState(layout), state);
-    await writeState(layout, { ...state, format: 2 });
+    await writeState(layout, { ...state, format: 3 });
     assert.equal(refused(() => readState(layout)).code, "VERSION_UNSUPPORTED");
     const { stores: _, ...incomplete } = state;
     for (const text of ["{", "", "null", "[]", "{}", '"x"', '{"format":1}', JSON.stringify(incomplete)]) {
       writeFileSync(layout.stateFile, text);
       assert.equal(refused(() => readState(layout)).code, "CORRUPTION", text);
     }
+  });
+
+  it("is read as the version with one PD member wrote it", async () => {
+    const { pds: _, nextPdOrdinal: __, ...rest } = newState("demo", { spec: { stores: { replicas: 3 } } });
+    const pd = { name: "demo-pd-0", port: 7400, statusPort: 7401, initialised: true };
+    await writeState(layout, { ...rest, format: 1, pd } as unknown as OperatorState);
+    const { pds, nextPdOrdinal, format } = readState(layout) ?? newState("", { spec: { stores: { replicas: 3 } } });
+    assert.deepEqual({ pds, nextPdOrdinal, format }, { pds: [{ ...pd, ordinal: 0 }], nextPdOrdinal: 1, format: 2 });
   });
 
   it("is not begun anew where the state is lost and stores are left", async () => {
@@ -176,7 +184,17 @@ describe("ports", () => {
 });
 
 describe("settings of a process", () => {
-  const state = newState("demo", { spec: { stores: { replicas: 3 } } });
+  const withPds = (...ports: number[]) => ({
+    ...newState("demo", { spec: { stores: { replicas: 3 } } }),
+    pds: ports.map((port, ordinal) => ({
+      name: `demo-pd-${ordinal}`,
+      ordinal,
+      port,
+      statusPort: 0,
+      initialised: true,
+    })),
+  });
+  const state = withPds(7400);
   const desired = {
     logLevel: "info",
     raft: { tickMs: 100, electionTicks: 8, heartbeatTicks: 2 },
@@ -185,16 +203,17 @@ describe("settings of a process", () => {
   it("differ where a user changed them or PD has moved", () => {
     const started = storeSettings(state, desired);
     assert.equal(describeDifference(started, storeSettings(state, desired)), undefined);
-    const moved = { ...state, pd: { ...state.pd, port: 7400 } };
+    const changed = { ...desired, raft: { ...desired.raft, tickMs: 50 } };
     assert.equal(
-      describeDifference(started, storeSettings(moved, { ...desired, logLevel: "warn" })),
-      "logLevel info -> warn, pd 127.0.0.1:0 -> 127.0.0.1:7400",
+      describeDifference(started, storeSettings(withPds(7402), changed)),
+      "raft.tickMs 100 -> 50, pd 127.0.0.1:7400 -> 127.0.0.1:7402",
     );
+    const grown = storeSettings(withPds(7400, 7402), desired);
+    assert.equal(describeDifference(started, grown), undefined, "a store learns of other members from PD");
   });
 
   it("do not differ by a key that the running process was not told", () => {
-    const { logLevel } = storeSettings(state, desired);
-    assert.equal(describeDifference({ logLevel: logLevel ?? "" }, storeSettings(state, desired)), undefined);
+    assert.equal(describeDifference({ logLevel: "warn" }, storeSettings(state, desired)), undefined);
     assert.equal(describeDifference(undefined, storeSettings(state, desired)), undefined);
   });
 });

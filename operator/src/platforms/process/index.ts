@@ -10,5 +10,5 @@ export type { ClusterSource } from "./cluster-source.js";
 export type { LocalStatus, ProcessRow } from "./local-status.js";
 export { inspectLocalCluster, resetLocalCluster, stopLocalCluster } from "./maintenance.js";
 export type { Inspection } from "./maintenance.js";
-export type { Programs } from "./platform.js";
+export type { Programs } from "./platform-options.js";
 export { renderHints, renderStatus } from "./status-table.js";

@@ -1,14 +1,15 @@
-import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { InvariantError, RheaError, silentLogger, type Clock, type Logger } from "@rhea/common";
 import { nodeClock } from "@rhea/common/env-node";
 import { fieldsWithoutLocalEffect, resolveCluster, type DesiredCluster, type RheaCluster } from "../../api/index.js";
 import { describeStep, plan, type Plan } from "../../plan/index.js";
+import { createAlarm } from "./alarm.js";
 import { createSourceReader, type ClusterSource, type SourceReader } from "./cluster-source.js";
+import { refuseLostState, requirePlace } from "./data-dir.js";
 import { layoutOf, type Layout } from "./layout.js";
 import { createConditionTimes, describeCluster, type LocalStatus } from "./local-status.js";
 import { lockDataDir, type DataDirLock } from "./lock.js";
-import { BUILT_PROGRAMS, createPlatform, type Platform, type Programs } from "./platform.js";
+import { BUILT_PROGRAMS, type Programs } from "./platform-options.js";
+import { createPlatform, type Platform } from "./platform.js";
 import { newState, readState, writeState, type OperatorState } from "./state-file.js";
 
 /** Time between two looks while the cluster is not settled, and when it is. */
@@ -30,11 +31,15 @@ export interface LocalClusterOptions {
   readonly onEvent?: (line: string) => void;
   /** Hears every new status. */
   readonly onStatus?: (status: LocalStatus) => void;
+  /** What decides. Default: {@link plan}. */
+  readonly decide?: typeof plan;
 }
 
 /** A local cluster under the operator's care in this process. */
 export interface LocalCluster {
   readonly dataDir: string;
+  /** Never resolves; rejects when a bug has ended the care. The processes run on until {@link LocalCluster.stop}. */
+  readonly failure: Promise<never>;
   status(): LocalStatus;
   /**
    * Resolves with the first status for which `holds`, of those that were looked at after this call.
@@ -60,7 +65,7 @@ export interface LocalCluster {
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const layout = layoutOf(options.dataDir);
   const reader = createSourceReader(options.source);
-  requireDirectory(layout);
+  requirePlace(layout);
   const first = firstReading(reader, layout); // before the lock: a wrong file leaves no trace
   const lock = lockDataDir(layout);
   try {
@@ -80,32 +85,6 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
   } catch (error) {
     lock.release();
     throw error;
-  }
-}
-
-/** Without its memory the operator would give names out again and leave stores that it no longer knows of behind. */
-function refuseLostState({ root, stateFile }: Layout): void {
-  const left = ["pd", "stores"].filter((name) => existsSync(join(root, name)));
-  if (left.length === 0) return;
-  throw new RheaError(
-    "CORRUPTION",
-    `${stateFile} is missing, but ${root} has ${left.join(" and ")} of a cluster: restore that file, or delete ${root} to start over`,
-    { details: { file: stateFile } },
-  );
-}
-
-/** Refuses what can never hold a cluster; makes nothing. */
-function requireDirectory({ root }: Layout): void {
-  const refuse = (why: string): never => {
-    throw new RheaError("INVALID_ARGUMENT", `${root} cannot be a data directory: ${why}`);
-  };
-  let nearest = root;
-  while (!existsSync(nearest)) nearest = dirname(nearest);
-  if (!statSync(nearest).isDirectory()) refuse(`${nearest} is a file`);
-  try {
-    accessSync(nearest, constants.W_OK);
-  } catch (error) {
-    refuse(RheaError.from(error).message);
   }
 }
 
@@ -138,6 +117,7 @@ async function run(
   state: OperatorState,
 ): Promise<LocalCluster> {
   const logger = options.logger ?? silentLogger;
+  const { decide = plan } = options;
   const clock: Clock = nodeClock;
   const times = createConditionTimes(clock);
   const alarm = createAlarm();
@@ -174,7 +154,8 @@ async function run(
     const look = ++looks;
     desired = await takeOverFile(reader, platform, desired, tell);
     const observed = await platform.observe(desired);
-    const decided = plan(observed, desired, clock.monotonicMs());
+    const decided = decide(observed, desired, clock.monotonicMs());
+    platform.remember(decided.autoscale);
     publish(decided, look);
     if (decided.mode === "Reconcile" && decided.actions.length > 0) {
       await executeAll(decided, platform, desired, memory, tell, () => isClosing);
@@ -203,7 +184,10 @@ async function run(
   };
   await reconcile();
   const looping = loop();
-  looping.catch((error: unknown) => tell(`the operator has stopped: ${RheaError.from(error).message}`));
+  const failure = new Promise<never>((_, reject) => {
+    looping.catch(reject);
+  });
+  failure.catch((error: unknown) => tell(`the operator has stopped: ${RheaError.from(error).message}`));
 
   let ending: Promise<void> | undefined;
   const end = (stopProcesses: boolean) => {
@@ -251,6 +235,7 @@ async function run(
     });
   return {
     dataDir: layout.root,
+    failure,
     status,
     until,
     ready: (timeoutMs) => until("the cluster is Ready", timeoutMs, ({ isReady }) => isReady),
@@ -329,29 +314,6 @@ async function executeAll(
 }
 
 function describeState({ cluster, problems }: LocalStatus): string {
-  const ready = cluster.conditions?.find(({ type }) => type === "Ready");
-  return [ready?.message ?? "", ...(cluster.plan ?? []).map(({ action }) => action), ...problems].join("; ");
-}
-
-/** A wait that can be ended early. */
-function createAlarm(): { ring(): void; wait(timeoutMs: number): Promise<void> } {
-  let wake: (() => void) | undefined;
-  let isRung = false;
-  return {
-    ring: () => {
-      isRung = true;
-      wake?.();
-    },
-    wait: (timeoutMs) =>
-      new Promise((resolve) => {
-        const timer = setTimeout(() => wake?.(), timeoutMs);
-        wake = () => {
-          clearTimeout(timer);
-          wake = undefined;
-          isRung = false;
-          resolve();
-        };
-        if (isRung) wake();
-      }),
-  };
+  const ready = cluster.conditions.find(({ type }) => type === "Ready");
+  return [ready?.message ?? "", ...cluster.plan.map(({ action }) => action), ...problems].join("; ");
 }

@@ -2,14 +2,15 @@ import type { Clock } from "@rhea/common";
 import type { Condition } from "../../api/index.js";
 import { describeBlocked, type Plan, type ProcessState } from "../../plan/index.js";
 import type { Layout } from "./layout.js";
-import { addressOf, type Platform } from "./platform.js";
+import { addressOf } from "./data-files.js";
+import type { Platform } from "./platform.js";
 import { pdAddresses } from "./process-config.js";
 
 /** A process for people. */
 export interface ProcessRow {
   readonly name: string;
   readonly role: "pd" | "store";
-  /** A store's state as in `status.stores`, or Up, Starting, Stopped or Down for PD. */
+  /** As in `status.stores` and `status.pd.list`; Stopped, Stopping or Down for what does not run. */
   readonly state: string;
   readonly pid: number | undefined;
   readonly address: string;
@@ -63,19 +64,22 @@ export function describeCluster(
 ): LocalStatus {
   const conditions = times.stamp(status.conditions);
   const { state, supervisor } = platform;
-  const pdState = supervisor.state(state.pd.name);
-  const pdRow: ProcessRow = {
-    name: state.pd.name,
-    role: "pd",
-    state: status.pd.ready && pdState.kind === "running" ? "Up" : stateWord(pdState),
-    pid: supervisor.identity(state.pd.name)?.pid,
-    address: addressOf(state.pd.port),
-    statusAddress: addressOf(state.pd.statusPort),
-    regions: undefined,
-    leaders: undefined,
-    dataPath: layout.pdDir(state.pd.name),
-    logPath: layout.logFile(state.pd.name),
-  };
+  const pdRows = state.pds.map((entry): ProcessRow => {
+    const member = status.pd.list.find(({ name }) => name === entry.name);
+    const process = supervisor.state(entry.name);
+    return {
+      name: entry.name,
+      role: "pd",
+      state: member === undefined || process.kind !== "running" ? stateWord(process) : member.state,
+      pid: supervisor.identity(entry.name)?.pid,
+      address: addressOf(entry.port),
+      statusAddress: addressOf(entry.statusPort),
+      regions: undefined,
+      leaders: undefined,
+      dataPath: layout.pdDir(entry.name),
+      logPath: layout.logFile(entry.name),
+    };
+  });
   const storeRows = state.stores.map((entry): ProcessRow => {
     const store = status.stores.find(({ name }) => name === entry.name);
     const process = supervisor.state(entry.name);
@@ -98,7 +102,7 @@ export function describeCluster(
     pd: pdAddresses(state),
     isReady: conditions.some(({ type, status: value }) => type === "Ready" && value === "True"),
     cluster: { ...status, conditions },
-    processes: [pdRow, ...storeRows],
+    processes: [...pdRows, ...storeRows],
     problems: [
       ...(state.refusedFile === undefined ? [] : [`the cluster file is not taken over: ${state.refusedFile}`]),
       ...problems,

@@ -6,7 +6,8 @@ import { plan } from "../../plan/index.js";
 import { layoutOf } from "./layout.js";
 import { createConditionTimes, describeCluster, type LocalStatus } from "./local-status.js";
 import { lockDataDir, lockHolder } from "./lock.js";
-import { BUILT_PROGRAMS, createPlatform } from "./platform.js";
+import { BUILT_PROGRAMS } from "./platform-options.js";
+import { createPlatform } from "./platform.js";
 import { isRunning } from "./process-identity.js";
 import { readState } from "./state-file.js";
 
@@ -59,7 +60,9 @@ export async function stopLocalCluster(dataDir: string, onEvent: (line: string) 
   const layout = layoutOf(dataDir);
   const state = readState(layout);
   if (state === undefined) return 0;
-  const runs = [state.pd, ...state.stores].filter(({ process }) => process !== undefined && isRunning(process)).length;
+  const runs = [...state.pds, ...state.stores].filter(
+    ({ process }) => process !== undefined && isRunning(process),
+  ).length;
   const holder = lockHolder(layout);
   if (holder !== undefined) {
     onEvent(`asks process ${holder.pid} to stop`);

@@ -1,52 +1,23 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { rmSync } from "node:fs";
+import { sep } from "node:path";
 import type { Admin } from "@rhea/client";
 import { connectAdmin } from "@rhea/client/env-node";
-import { RheaError, type Clock } from "@rhea/common";
+import { RheaError } from "@rhea/common";
 import type { DesiredCluster } from "../../api/index.js";
-import type { Action, Observed, PdView, ProcessState } from "../../plan/index.js";
-import type { Layout } from "./layout.js";
+import type { Action, AutoscaleMemory, Observed, PdView, ProcessState } from "../../plan/index.js";
+import { directoryState, requireDirectory, writeClusterFile } from "./data-files.js";
+import { createLauncher } from "./launcher.js";
 import { readPdView } from "../pd-view.js";
-import { HOST, pickPort } from "./ports.js";
-import { describeDifference, pdAddresses, pdConfig, pdSettings, storeConfig, storeSettings } from "./process-config.js";
+import type { PlatformOptions } from "./platform-options.js";
+import { describeDifference, pdAddresses, pdConfig, storeConfig, storeSettings } from "./process-config.js";
 import { findByArgument } from "./process-identity.js";
-import { writeState, type OperatorState, type ProcessEntry, type StoreEntry } from "./state-file.js";
+import { writeState, type OperatorState, type PdEntry, type ProcessEntry, type StoreEntry } from "./state-file.js";
 import { createSupervisor, type Supervisor } from "./supervisor.js";
 
-const PROJECT = fileURLToPath(new URL("../../../../", import.meta.url));
 const VIEW_TIMEOUT_MS = 800;
 const ACTION_TIMEOUT_MS = 5_000;
 /** SIGTERM lets a store hand its leaders over; after this it is killed. */
 const STOP_GRACE_MS = 15_000;
-
-/** The programs that are run. */
-export interface Programs {
-  readonly store: string;
-  readonly pd: string;
-}
-
-/** The built programs of this project. */
-export const BUILT_PROGRAMS: Programs = {
-  store: `${PROJECT}store/dist/bin/rhea-store.js`,
-  pd: `${PROJECT}pd/dist/bin/rhea-pd.js`,
-};
-
-/** What a platform is made of. */
-export interface PlatformOptions {
-  readonly layout: Layout;
-  readonly state: OperatorState;
-  /** `default`: 7400 and upwards, with a free one where such a port is busy; `free`: any free ones. */
-  readonly ports: "default" | "free";
-  readonly programs: Programs;
-  readonly clock: Clock;
-  /** Hears, in one line, what people may want to know. */
-  readonly onEvent: (line: string) => void;
-  /** Called when a process ended. */
-  readonly onEnd: () => void;
-  /** Writes nothing, for a look from another process. Default false. */
-  readonly isReadOnly?: boolean;
-}
 
 /** Local processes as a platform of the operator: reads off what is there, and does what the plan says. */
 export interface Platform {
@@ -56,6 +27,8 @@ export interface Platform {
   adopt(): void;
   /** Looks at processes and directories, and asks PD if it runs. Never fails: what does not answer is absent. */
   observe(desired: DesiredCluster): Promise<Observed>;
+  /** Keeps what the autoscaler wants to find at the next look. */
+  remember(autoscale: AutoscaleMemory | undefined): void;
   /** @throws {RheaError} what PD or the machine answered */
   execute(action: Action, desired: DesiredCluster): Promise<void>;
   /** Changes the memory of the data directory, durably. */
@@ -70,12 +43,15 @@ export interface Platform {
 export function createPlatform(options: PlatformOptions): Platform {
   const { layout, programs, clock, onEvent } = options;
   let { state } = options;
-  let admin: { readonly address: string; readonly calls: Admin } | undefined;
+  let admin: { readonly addresses: string; readonly calls: Admin } | undefined;
+  let autoscale: AutoscaleMemory | undefined;
   let view: { readonly value: PdView; readonly atMs: number } | undefined;
   const supervisor = createSupervisor(clock, (name, ended) => {
     if (ended.kind === "exited") onEvent(`${name} ${describeExit(ended)}; its log: ${layout.logFile(name)}`);
     options.onEnd();
   });
+
+  const launcher = createLauncher(options, supervisor);
 
   const update = async (change: Partial<OperatorState>) => {
     state = { ...state, ...change };
@@ -89,14 +65,20 @@ export function createPlatform(options: PlatformOptions): Platform {
     return entry;
   };
 
+  const updatePd = (name: string, change: Partial<PdEntry>) =>
+    update({ pds: state.pds.map((entry) => (entry.name === name ? { ...entry, ...change } : entry)) });
+  const pdEntryOf = (name: string): PdEntry => {
+    const entry = state.pds.find((candidate) => candidate.name === name);
+    if (entry === undefined) throw new RheaError("NOT_FOUND", `PD member ${name} has no record in ${layout.stateFile}`);
+    return entry;
+  };
+
   const adminCalls = (): Admin => {
-    const address = pdAddresses(state)[0] ?? "";
-    if (admin?.address !== address) {
+    const pd = pdAddresses(state);
+    const addresses = pd.join(",");
+    if (admin?.addresses !== addresses) {
       admin?.calls.close();
-      admin = {
-        address,
-        calls: connectAdmin({ pd: [address], clusterId: state.clusterId, timeoutMs: ACTION_TIMEOUT_MS }),
-      };
+      admin = { addresses, calls: connectAdmin({ pd, clusterId: state.clusterId, timeoutMs: ACTION_TIMEOUT_MS }) };
     }
     return admin.calls;
   };
@@ -106,7 +88,7 @@ export function createPlatform(options: PlatformOptions): Platform {
   };
 
   const refreshView = async () => {
-    if (supervisor.state(state.pd.name).kind !== "running") return;
+    if (!state.pds.some(({ name }) => supervisor.state(name).kind === "running")) return;
     const atMs = clock.monotonicMs();
     try {
       view = { value: await readPdView(adminCalls(), VIEW_TIMEOUT_MS), atMs };
@@ -115,10 +97,11 @@ export function createPlatform(options: PlatformOptions): Platform {
       return;
     }
     const known = new Set(view.value.stores.map(({ name }) => name));
-    const fresh = state.stores.filter(({ name, initialised }) => !initialised && known.has(name));
-    if (state.pd.initialised && fresh.length === 0) return;
+    const voters = new Set(view.value.members.flatMap(({ name, isVoter }) => (isVoter ? [name] : [])));
+    const isFresh = ({ name, initialised }: ProcessEntry) => !initialised && (known.has(name) || voters.has(name));
+    if (![...state.pds, ...state.stores].some(isFresh)) return;
     await update({
-      pd: { ...state.pd, initialised: true },
+      pds: state.pds.map((entry) => (voters.has(entry.name) ? { ...entry, initialised: true } : entry)),
       stores: state.stores.map((entry) => (known.has(entry.name) ? { ...entry, initialised: true } : entry)),
     });
   };
@@ -129,55 +112,25 @@ export function createPlatform(options: PlatformOptions): Platform {
     return now.kind === "running" && outdated !== undefined ? { ...now, outdated } : now;
   };
 
-  /** Gives an entry ports that can be listened on now, the same as before where possible. */
-  const withPorts = async <T extends ProcessEntry>(entry: T, first: number): Promise<T> => {
-    const others = [state.pd, ...state.stores].filter(({ name }) => name !== entry.name);
-    const taken = new Set(others.flatMap(({ port, statusPort }) => [port, statusPort]));
-    const pick = async (before: number, usual: number, what: string) => {
-      const wanted = before !== 0 ? before : options.ports === "default" ? usual : 0;
-      const port = await pickPort(wanted === 0 ? [] : [wanted], taken);
-      if (wanted !== 0 && port !== wanted) {
-        onEvent(`port ${wanted} is in use: ${entry.name} takes ${port} for its ${what}`);
-      }
-      taken.add(port);
-      return port;
-    };
-    const port = await pick(entry.port, first, "clients");
-    return { ...entry, port, statusPort: await pick(entry.statusPort, first + 1, "status") };
-  };
-
-  const run = async (name: string, script: string, config: string) => {
-    const configFile = layout.configFile(name);
-    mkdirSync(dirname(configFile), { recursive: true });
-    writeFileSync(configFile, config);
-    const identity = await supervisor.start(name, {
-      script,
-      args: ["--config", configFile],
-      env: childEnvironment(),
-      logFile: layout.logFile(name),
-    });
-    return { ...identity, startedAt: clock.wallMs() };
-  };
-
-  const startPd = async (desired: DesiredCluster) => {
-    if (state.pd.initialised) requireDirectory(state.pd.name, layout.pdDir(state.pd.name));
-    await update({ pd: await withPorts(state.pd, 7400) });
-    const process = await run(state.pd.name, programs.pd, pdConfig(layout, state, desired));
-    await update({ pd: { ...state.pd, process, settings: pdSettings(desired) } });
+  const startPd = async (name: string, isFirst: boolean, desired: DesiredCluster) => {
+    const entry = pdEntryOf(name);
+    if (entry.initialised) requireDirectory(name, layout.pdDir(name));
+    await updatePd(name, await launcher.withPorts(state, entry, 7400 + 2 * (entry.ordinal % 5)));
+    const process = await launcher.run(name, programs.pd, pdConfig(layout, state, pdEntryOf(name), desired, isFirst));
+    await updatePd(name, { process, settings: {} });
     writeClusterFile(layout, state);
   };
 
   const startStore = async (name: string, desired: DesiredCluster) => {
     const entry = entryOf(name);
     if (entry.initialised) requireDirectory(name, layout.storeDir(name));
-    await updateStore(name, await withPorts(entry, 7410 + 10 * entry.ordinal));
-    const process = await run(name, programs.store, storeConfig(layout, state, entryOf(name), desired));
+    await updateStore(name, await launcher.withPorts(state, entry, 7410 + 10 * entry.ordinal));
+    const process = await launcher.run(name, programs.store, storeConfig(layout, state, entryOf(name), desired));
     await updateStore(name, { process, settings: storeSettings(state, desired) });
     writeClusterFile(layout, state);
   };
 
-  const deleteStore = async (name: string) => {
-    const directory = layout.storeDir(name);
+  const deleteFiles = (name: string, directory: string) => {
     if (!directory.startsWith(layout.root + sep))
       throw new RheaError("INTERNAL", `${directory} lies outside ${layout.root}`);
     const running = supervisor.identity(name);
@@ -189,7 +142,17 @@ export function createPlatform(options: PlatformOptions): Platform {
     rmSync(directory, { recursive: true, force: true });
     rmSync(layout.configFile(name), { force: true });
     supervisor.forget(name);
+  };
+
+  const deleteStore = async (name: string) => {
+    deleteFiles(name, layout.storeDir(name));
     await update({ stores: state.stores.filter((entry) => entry.name !== name) });
+    writeClusterFile(layout, state);
+  };
+
+  const deletePd = async (name: string) => {
+    deleteFiles(name, layout.pdDir(name));
+    await update({ pds: state.pds.filter((entry) => entry.name !== name) });
     writeClusterFile(layout, state);
   };
 
@@ -207,7 +170,7 @@ export function createPlatform(options: PlatformOptions): Platform {
     supervisor,
     update,
     adopt() {
-      for (const entry of [state.pd, ...state.stores]) {
+      for (const entry of [...state.pds, ...state.stores]) {
         const { process } = entry;
         const ageMs = process === undefined ? 0 : clock.wallMs() - process.startedAt;
         if (process !== undefined && supervisor.adopt(entry.name, process, ageMs)) {
@@ -223,16 +186,15 @@ export function createPlatform(options: PlatformOptions): Platform {
     async observe(desired) {
       await refreshView();
       return {
-        pds: [
-          {
-            name: state.pd.name,
-            ordinal: 0,
-            initialised: state.pd.initialised,
-            process: processOf(state.pd, pdSettings(desired)),
-            directory: directoryState(layout.pdDir(state.pd.name)),
-          },
-        ],
-        nextPdOrdinal: 1,
+        pds: state.pds.map((entry) => ({
+          name: entry.name,
+          ordinal: entry.ordinal,
+          initialised: entry.initialised,
+          process: processOf(entry, {}),
+          directory: directoryState(layout.pdDir(entry.name)),
+        })),
+        nextPdOrdinal: state.nextPdOrdinal,
+        ...(autoscale === undefined ? {} : { autoscale }),
         wallMs: clock.wallMs(),
         stores: state.stores.map((entry) => ({
           name: entry.name,
@@ -248,10 +210,25 @@ export function createPlatform(options: PlatformOptions): Platform {
         view: view === undefined ? undefined : { ...view.value, ageMs: clock.monotonicMs() - view.atMs },
       };
     },
+    remember(next) {
+      autoscale = next;
+    },
     async execute(action, desired) {
       switch (action.kind) {
+        case "addPd": {
+          const { name, ordinal, isFirst } = action;
+          const entry: PdEntry = { name, ordinal, port: 0, statusPort: 0, initialised: false };
+          await update({ nextPdOrdinal: Math.max(state.nextPdOrdinal, ordinal + 1), pds: [...state.pds, entry] });
+          return startPd(name, isFirst, desired);
+        }
         case "startPd":
-          return startPd(desired);
+          return startPd(action.name, action.isFirst, desired);
+        case "removePdMember":
+          return adminCalls().removeMember(action.name, origin);
+        case "deletePd":
+          return deletePd(action.name);
+        case "transferPdLeader":
+          return adminCalls().transferPdLeader(action.toName, origin);
         case "addStore": {
           const { name, ordinal } = action;
           const entry: StoreEntry = {
@@ -303,18 +280,16 @@ export function createPlatform(options: PlatformOptions): Platform {
           await adminCalls().evictLeaders(action.storeId, { ...origin, ttlMs: action.ttlMs });
           return;
         case "releaseLeaders":
-          await adminCalls().evictLeaders(action.storeId, { ...origin, release: true });
+          await adminCalls().releaseLeaders(action.storeId, origin);
           return;
-        case "addPd":
-        case "removePdMember":
-        case "deletePd":
-        case "transferPdLeader":
-          throw new RheaError("INTERNAL", `${action.kind}: a local cluster has one PD member`);
       }
     },
     async stopAll() {
       await Promise.all(state.stores.map(({ name }) => supervisor.stop(name, STOP_GRACE_MS)));
-      await supervisor.stop(state.pd.name, STOP_GRACE_MS);
+      const leader = view?.value.members.find(({ isLeader }) => isLeader)?.name;
+      const followers = state.pds.filter(({ name }) => name !== leader);
+      await Promise.all(followers.map(({ name }) => supervisor.stop(name, STOP_GRACE_MS)));
+      if (leader !== undefined) await supervisor.stop(leader, STOP_GRACE_MS);
       rmSync(layout.clusterFile, { force: true });
     },
     close() {
@@ -327,40 +302,4 @@ export function createPlatform(options: PlatformOptions): Platform {
 function describeExit(ended: Extract<ProcessState, { kind: "exited" }>): string {
   if (ended.signal !== null) return `was ended by ${ended.signal}`;
   return ended.code === null ? "ended" : `exited with code ${ended.code}`;
-}
-
-/** An empty directory counts as missing: there is nothing left in it to go on from. */
-function directoryState(path: string): "present" | "missing" {
-  try {
-    return readdirSync(path).length > 0 ? "present" : "missing";
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "present"; // what cannot be read is not thereby lost
-  }
-}
-
-/** A process that has served is never started on an empty directory: it could vote twice. */
-function requireDirectory(name: string, path: string): void {
-  if (directoryState(path) === "missing")
-    throw new RheaError("DISK_LOST", `${name}: ${path} is gone; it is not started without it`);
-}
-
-/** The environment of this process, without settings of Rhea's own: a process gets those from its file alone. */
-function childEnvironment(): Record<string, string | undefined> {
-  const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith("RHEA_"));
-  return { ...Object.fromEntries(inherited), UV_THREADPOOL_SIZE: "16" };
-}
-
-/** Tells `rheactl` where PD is, and the stores, which it asks while PD does not answer. Renamed into place: it is read at any time. */
-function writeClusterFile(layout: Layout, state: OperatorState): void {
-  const stores = state.stores.filter(({ port }) => port !== 0).map(({ port }) => addressOf(port));
-  const pd = state.pd.port === 0 ? [] : pdAddresses(state);
-  const draft = `${layout.clusterFile}.new`;
-  writeFileSync(draft, `${JSON.stringify({ clusterId: state.clusterId, pd, stores, name: state.name })}\n`);
-  renameSync(draft, layout.clusterFile);
-}
-
-/** The address of a process for people. */
-export function addressOf(port: number): string {
-  return port === 0 ? "-" : `${HOST}:${port}`;
 }

@@ -2,23 +2,37 @@ import { stringify } from "yaml";
 import type { DesiredCluster } from "../../api/index.js";
 import type { Layout } from "./layout.js";
 import { HOST } from "./ports.js";
-import type { OperatorState, ProcessEntry } from "./state-file.js";
+import type { OperatorState, PdEntry, ProcessEntry } from "./state-file.js";
 
-/** PD's addresses as clients use them. */
-export function pdAddresses({ pd }: OperatorState): readonly string[] {
-  return [`${HOST}:${pd.port}`];
+const PD_KEY = "pd";
+
+/** The addresses of PD's members as clients use them, of those that have ever been started. */
+export function pdAddresses({ pds }: Pick<OperatorState, "pds">): readonly string[] {
+  return pds.filter(({ port }) => port !== 0).map(({ port }) => `${HOST}:${port}`);
 }
 
-/** The settings file of PD. What can be changed while it runs is also in its cluster configuration, which the plan keeps. */
-export function pdConfig(layout: Layout, state: OperatorState, desired: DesiredCluster): string {
-  const { name, port, statusPort } = state.pd;
+/**
+ * The settings file of a PD member. What can be changed while it runs is also in PD's cluster configuration, which the plan keeps.
+ *
+ * @param isFirst it begins the cluster; any other joins those that are there
+ */
+export function pdConfig(
+  layout: Layout,
+  state: OperatorState,
+  entry: PdEntry,
+  desired: DesiredCluster,
+  isFirst: boolean,
+): string {
+  const { name, port, statusPort, initialised } = entry;
+  const others = pdAddresses({ pds: state.pds.filter((other) => other.name !== name) });
   return stringify({
     clusterId: state.clusterId,
     name,
     address: `${HOST}:${port}`,
     statusAddress: `${HOST}:${statusPort}`,
     dataDir: layout.pdDir(name),
-    initialState: state.pd.initialised ? "existing" : "new",
+    ...(initialised ? { initialState: "existing" } : isFirst ? { initialState: "new" } : {}),
+    ...(isFirst || others.length === 0 ? {} : { join: others }),
     logLevel: desired.logLevel,
     repair: "operator",
     replicas: desired.regionReplicas,
@@ -48,19 +62,13 @@ export function storeConfig(
   });
 }
 
-/** The settings of PD whose change takes a restart. */
-export function pdSettings(desired: DesiredCluster): Readonly<Record<string, string>> {
-  return { logLevel: desired.logLevel };
-}
-
 /** The settings of a store whose change takes a restart: what a user can change, and where PD is. */
 export function storeSettings(state: OperatorState, desired: DesiredCluster): Readonly<Record<string, string>> {
   return {
-    logLevel: desired.logLevel,
     "raft.tickMs": String(desired.raft.tickMs),
     "raft.electionTicks": String(desired.raft.electionTicks),
     "raft.heartbeatTicks": String(desired.raft.heartbeatTicks),
-    pd: pdAddresses(state).join(","),
+    [PD_KEY]: pdAddresses(state).join(","),
   };
 }
 
@@ -74,6 +82,13 @@ export function describeDifference(
 ): string | undefined {
   const changes = Object.entries(started ?? {})
     .filter(([key, value]) => wanted[key] !== undefined && wanted[key] !== value)
+    .filter(([key, value]) => key !== PD_KEY || !shareOne(value, wanted[key] ?? ""))
     .map(([key, value]) => `${key} ${value} -> ${wanted[key] ?? ""}`);
   return changes.length === 0 ? undefined : changes.join(", ");
+}
+
+/** One address of PD that holds is enough: a store learns the others from PD. */
+function shareOne(a: string, b: string): boolean {
+  const known = new Set(a.split(","));
+  return b.split(",").some((address) => known.has(address));
 }

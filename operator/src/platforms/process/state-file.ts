@@ -5,7 +5,8 @@ import type { RheaCluster } from "../../api/index.js";
 import type { Layout } from "./layout.js";
 import type { ProcessIdentity } from "./process-identity.js";
 
-const FORMAT = 1;
+/** 1 had one PD member, under the key `pd`. */
+const FORMAT = 2;
 
 /** What is kept of a process across runs of the operator. */
 export interface ProcessEntry {
@@ -18,6 +19,11 @@ export interface ProcessEntry {
   readonly process?: ProcessIdentity & { readonly startedAt: number };
   /** The settings it was started with that a user can change. */
   readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A PD member's entry. */
+export interface PdEntry extends ProcessEntry {
+  readonly ordinal: number;
 }
 
 /** A store's entry. */
@@ -39,7 +45,9 @@ export interface OperatorState {
   readonly refusedFile?: string | undefined;
   /** Ordinals are never used again, so this only rises. */
   readonly nextOrdinal: number;
-  readonly pd: ProcessEntry;
+  /** The same for PD members. */
+  readonly nextPdOrdinal: number;
+  readonly pds: readonly PdEntry[];
   readonly stores: readonly StoreEntry[];
 }
 
@@ -52,7 +60,8 @@ export function newState(name: string, accepted: RheaCluster): OperatorState {
     generation: 1,
     accepted,
     nextOrdinal: 0,
-    pd: { name: `${name}-pd-0`, port: 0, statusPort: 0, initialised: false },
+    nextPdOrdinal: 0,
+    pds: [],
     stores: [],
   };
 }
@@ -70,7 +79,7 @@ export function readState(layout: Layout): OperatorState | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
-  const state = parse(text, layout.stateFile);
+  const state = withMembers(parse(text, layout.stateFile));
   if (state.format === FORMAT) {
     if (isComplete(state)) return state;
     throw corrupt(layout.stateFile, "is not a cluster's state");
@@ -94,20 +103,31 @@ function parse(text: string, file: string): Partial<OperatorState> & { readonly 
   throw corrupt(file, "has no format number");
 }
 
+/** Reads a state of format 1 as one of this format. */
+function withMembers(
+  state: Partial<OperatorState> & { readonly format: number; readonly pd?: ProcessEntry },
+): typeof state {
+  if (state.format !== 1) return state;
+  const { pd, ...rest } = state;
+  return { ...rest, format: FORMAT, nextPdOrdinal: 1, pds: pd === undefined ? [] : [{ ...pd, ordinal: 0 }] };
+}
+
 /** Whether everything is there that decides about names, processes and directories: a guess in its place could start a store on nothing. */
 function isComplete(state: Partial<OperatorState>): state is OperatorState {
-  const { name, clusterId, generation, accepted, nextOrdinal, pd, stores } = state;
+  const { name, clusterId, generation, accepted, nextOrdinal, nextPdOrdinal, pds, stores } = state;
   return (
-    [name, pd?.name].every((text) => typeof text === "string" && text !== "") &&
-    [clusterId, generation, nextOrdinal].every(Number.isSafeInteger) &&
+    typeof name === "string" &&
+    name !== "" &&
+    [clusterId, generation, nextOrdinal, nextPdOrdinal].every(Number.isSafeInteger) &&
     typeof accepted === "object" &&
     (accepted as unknown) !== null &&
-    Array.isArray(stores) &&
-    stores.every((entry: Partial<StoreEntry> | null) => isEntry(entry))
+    [pds, stores].every(
+      (entries) => Array.isArray(entries) && entries.every((entry: Partial<PdEntry> | null) => isEntry(entry)),
+    )
   );
 }
 
-function isEntry(entry: Partial<StoreEntry> | null): boolean {
+function isEntry(entry: Partial<PdEntry> | null): boolean {
   return (
     typeof entry?.name === "string" && Number.isSafeInteger(entry.ordinal) && typeof entry.initialised === "boolean"
   );

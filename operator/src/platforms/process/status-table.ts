@@ -13,9 +13,9 @@ const FIRST_PATH = HEADINGS.indexOf("DATA");
  */
 export function renderStatus(status: LocalStatus, from: string, columns = Infinity): readonly string[] {
   const { cluster, problems } = status;
-  const ready = cluster.conditions?.find(({ type }) => type === "Ready");
+  const ready = cluster.conditions.find(({ type }) => type === "Ready");
   const heading = `${status.name}: ${status.isReady ? "Ready" : (ready?.reason ?? "NotReady")}; ${ready?.message ?? ""}`;
-  const planned = (cluster.plan ?? []).map(({ action, reason }) => `  next: ${action} (${reason})`);
+  const planned = cluster.plan.map(({ action, reason }) => `  next: ${action} (${reason})`);
   return [
     heading,
     "",

@@ -98,7 +98,7 @@ function finalSpec(world: World, first: RheaClusterSpec, isSame: boolean): RheaC
   return {
     ...first,
     image: random.chance(0.5) ? NEW_IMAGE : (first.image ?? ""),
-    stores: { ...first.stores, replicas: 3 + random.int(3) },
+    stores: { ...first.stores, replicas: (first.regions?.replicas ?? 3) + random.int(3) },
   };
 }
 

@@ -2,7 +2,6 @@
  * The API server: objects with versions, owners of fields, status subresources, deletion with preconditions, finalizers and grace. It answers at once and
  * in order; delays and faults are the business of each client (`simulated-client.ts`), what acts on objects that of `nodes/`.
  */
-import { errorOfAnswer } from "../../../kube/kube-error.js";
 import type { KubeObject, ObjectKey, Resource } from "../../../kube/index.js";
 import { refusalOfChange, withDefaults } from "./defaults.js";
 import {
@@ -14,7 +13,27 @@ import {
   nothingOwned,
   type OwnedFields,
 } from "./field-ownership.js";
-import { copy, freeze, isFields, isSame, mergePatch, type Fields, type StoredObject } from "./json.js";
+import { copy, freeze, isSame, mergePatch, type Fields, type StoredObject } from "./json.js";
+import {
+  asFields,
+  cloneOwned,
+  graceOf,
+  identityOf,
+  managerKey,
+  notFound,
+  ownable,
+  partOf,
+  pathOf,
+  refusal,
+  replaceChildren,
+  requireUid,
+  requireVersion,
+  stringAt,
+  WITH_STATUS,
+  type AnyResource,
+  type DeleteOptions,
+  type WriteOptions,
+} from "./requests.js";
 import type { Selector } from "./selectors.js";
 
 /** A change of an object, as watches tell it. */
@@ -28,32 +47,6 @@ export interface HistoryEntry {
   readonly manager: string;
 }
 
-/** How a write is made. */
-export interface WriteOptions {
-  /** Field manager. */
-  readonly manager: string;
-  readonly subresource?: "status" | "scale" | undefined;
-  readonly dryRun?: boolean | undefined;
-  /** Apply only. */
-  readonly force?: boolean | undefined;
-}
-
-/** How a deletion is made. */
-export interface DeleteOptions {
-  readonly manager: string;
-  readonly uid?: string | undefined;
-  readonly resourceVersion?: string | undefined;
-  readonly gracePeriodSeconds?: number | undefined;
-}
-
-/** Any kind. */
-export type AnyResource = Pick<Resource<KubeObject>, "group" | "version" | "plural" | "kind" | "namespaced">;
-
-/** Kinds whose status is written apart from the rest. */
-const WITH_STATUS = new Set([
-  ...["pods", "nodes", "persistentvolumeclaims", "persistentvolumes", "services", "namespaces"],
-  ...["poddisruptionbudgets", "rheaclusters", "rheastores"],
-]);
 /** Kinds whose `metadata.generation` counts changes of the spec. */
 const WITH_GENERATION = new Set(["rheaclusters", "rheastores", "poddisruptionbudgets", "networkpolicies"]);
 /** Changes that a watch can still begin at, for each kind. */
@@ -63,18 +56,6 @@ interface Entry {
   object: StoredObject;
   /** By manager, operation and subresource. */
   readonly managers: Map<string, OwnedFields>;
-}
-
-/** Makes the error of a refused request, as the real client makes it of the answer. */
-export function refusal(
-  what: string,
-  code: number,
-  reason: string,
-  message: string,
-  retryAfterSeconds?: number,
-): Error {
-  const body = JSON.stringify({ kind: "Status", code, reason, message });
-  return errorOfAnswer(what, code, body, retryAfterSeconds === undefined ? undefined : String(retryAfterSeconds));
 }
 
 /** See the file's header. Every method throws the error that the real client would throw. */
@@ -303,7 +284,7 @@ export class ApiServer {
     if (options.dryRun === true) return object;
     this.version++;
     let kind = this.#objects.get(resource.plural);
-    if (kind === undefined) this.#objects.set(resource.plural, (kind = new Map()));
+    if (kind === undefined) this.#objects.set(resource.plural, (kind = new Map<string, Entry>()));
     kind.set(pathOf(key), { object, managers });
     this.#tell(resource, "ADDED", object, undefined, options.manager);
     return object;
@@ -405,83 +386,4 @@ export class ApiServer {
     }
     for (const listener of [...this.#listeners]) listener(entry);
   }
-}
-
-function identityOf({ group, version, kind }: AnyResource): { apiVersion: string; kind: string } {
-  return { apiVersion: group === "" ? version : `${group}/${version}`, kind };
-}
-
-/** Writes the place of an object: `namespace/name`. */
-export function pathOf({ name, namespace }: ObjectKey): string {
-  return namespace === undefined || namespace === "" ? name : `${namespace}/${name}`;
-}
-
-function asFields(value: unknown): Fields {
-  return isFields(value) ? value : {};
-}
-
-function stringAt(value: unknown, key: string): string | undefined {
-  const found = asFields(value)[key];
-  return typeof found === "string" ? found : undefined;
-}
-
-function notFound(what: string, { plural }: AnyResource, { name }: ObjectKey): Error {
-  return refusal(what, 404, "NotFound", `${plural} "${name}" not found`);
-}
-
-function requireVersion(what: string, { metadata }: StoredObject, wanted: string | undefined): void {
-  if (wanted === undefined || wanted === "" || wanted === metadata.resourceVersion) return;
-  throw refusal(
-    what,
-    409,
-    "Conflict",
-    "the object has been modified; please apply your changes to the latest version and try again",
-  );
-}
-
-function requireUid(what: string, { metadata }: StoredObject, wanted: string | undefined): void {
-  if (wanted === undefined || wanted === metadata.uid) return;
-  throw refusal(
-    what,
-    409,
-    "Conflict",
-    `Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${metadata.uid}`,
-  );
-}
-
-function managerKey({ manager, subresource }: WriteOptions, operation: "Apply" | "Update"): string {
-  return `${manager}/${operation}/${subresource ?? ""}`;
-}
-
-/** What of an object a manager can own: not its identity. */
-function ownable(object: Fields): Fields {
-  const { apiVersion: _, kind: __, metadata, ...rest } = object;
-  const { labels, annotations, finalizers, ownerReferences } = asFields(metadata);
-  const meta = copy({ labels, annotations, finalizers, ownerReferences });
-  return Object.keys(meta).length === 0 ? rest : { ...rest, metadata: meta };
-}
-
-/** The part of a write that counts: of a status write the status alone, of another one all but the status. */
-function partOf({ plural }: AnyResource, fields: Fields, subresource: string | undefined): Fields {
-  if (!WITH_STATUS.has(plural)) return fields;
-  const { status, ...rest } = fields;
-  return subresource === "status" ? { status } : rest;
-}
-
-/** Seconds that a pod is given; none where no kubelet would end it. */
-function graceOf(pod: StoredObject, { gracePeriodSeconds }: DeleteOptions): number {
-  const { nodeName, terminationGracePeriodSeconds = 30 } = (pod.spec ?? {}) as {
-    nodeName?: string;
-    terminationGracePeriodSeconds?: number;
-  };
-  return nodeName === undefined ? 0 : (gracePeriodSeconds ?? terminationGracePeriodSeconds);
-}
-
-function cloneOwned(owned: OwnedFields): OwnedFields {
-  return { children: new Map([...owned.children].map(([key, child]) => [key, cloneOwned(child)])) };
-}
-
-function replaceChildren(owned: OwnedFields, by: OwnedFields): void {
-  owned.children.clear();
-  for (const [key, child] of by.children) owned.children.set(key, child);
 }

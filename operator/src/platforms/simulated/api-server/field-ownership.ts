@@ -120,8 +120,7 @@ function mergeObject(
   for (const [key, owned] of before.children) {
     if (wanted[key] !== undefined || live[key] === undefined) continue;
     const rest = without(key, live[key], owned, childrenOf(others, key));
-    if (rest === undefined) delete result[key];
-    else result[key] = rest;
+    result[key] = rest;
   }
   return result;
 }
@@ -189,10 +188,9 @@ function without(field: string, live: unknown, owned: OwnedFields, others: reado
   const rest: Record<string, unknown> = { ...live };
   for (const [key, child] of owned.children) {
     const inner = without(key, live[key], child, childrenOf(others, key));
-    if (inner === undefined) delete rest[key];
-    else rest[key] = inner;
+    rest[key] = inner;
   }
-  return Object.keys(rest).length === 0 ? undefined : rest;
+  return Object.values(rest).every((inner) => inner === undefined) ? undefined : rest;
 }
 
 /** Takes the fields that changed from `old` to `now` out of what others own: who wrote them last owns them. */

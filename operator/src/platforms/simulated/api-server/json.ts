@@ -53,7 +53,7 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isFields(patch)) return patch;
   const result: Record<string, unknown> = isFields(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key];
+    if (value === null) result[key] = undefined;
     else if (value !== undefined) result[key] = mergePatch(result[key], value);
   }
   return result;

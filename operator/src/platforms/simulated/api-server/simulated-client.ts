@@ -12,7 +12,8 @@ import {
 } from "../../../kube/index.js";
 import type { Random } from "../world/random.js";
 import type { ProcessTime, VirtualTime } from "../world/virtual-time.js";
-import { pathOf, refusal, type AnyResource, type ApiServer } from "./api-server.js";
+import type { ApiServer } from "./api-server.js";
+import { pathOf, refusal, type AnyResource } from "./requests.js";
 import { FAILURES, takesEffect, type ConnectionFaults, type Failure } from "./client-faults.js";
 import { refuseEviction } from "./eviction.js";
 import type { Fields } from "./json.js";
@@ -42,8 +43,6 @@ export interface SimulatedClientOptions {
   readonly fieldManager: string;
   /** Hears of every call; may kill the process there and then. `stage`: before it is sent, or after the server has done it. */
   readonly onCall?: (call: CallInfo, stage: "before" | "after", outcome?: Error) => void;
-  /** A planted bug: preconditions of deletions are forgotten. */
-  readonly ignoresPreconditions?: boolean;
 }
 
 /** A client and what chaos can do to it. */
@@ -120,8 +119,9 @@ export function createSimulatedClient(options: SimulatedClientOptions): Simulate
           const result = act();
           settle = () => resolve(result);
         } catch (thrown) {
-          outcome = thrown as Error;
-          settle = () => reject(thrown as Error);
+          const error = thrown as Error;
+          outcome = error;
+          settle = () => reject(error);
         }
         if (process.isAlive) onCall?.(info, "after", outcome);
         if (failure === undefined) answer(settle);
@@ -222,10 +222,9 @@ export function createSimulatedClient(options: SimulatedClientOptions): Simulate
       ),
     delete: (resource, key, given) =>
       call(info("delete", resource, pathOf(key), true), given, () => {
-        const preconditions = options.ignoresPreconditions === true ? undefined : given?.preconditions;
         return server.delete(resource, key, {
           manager: fieldManager,
-          ...preconditions,
+          ...given?.preconditions,
           gracePeriodSeconds: given?.gracePeriodSeconds,
         });
       }),

@@ -2,7 +2,8 @@
 import { RheaError, type TimerHandle } from "@rhea/common";
 import type { KubeObject, Resource, WatchEvent, WatchOptions } from "../../../kube/index.js";
 import type { VirtualTime } from "../world/virtual-time.js";
-import { refusal, type AnyResource, type ApiServer, type HistoryEntry } from "./api-server.js";
+import type { ApiServer, HistoryEntry } from "./api-server.js";
+import { refusal, type AnyResource } from "./requests.js";
 import type { StoredObject } from "./json.js";
 import { compileSelector, type Selector } from "./selectors.js";
 

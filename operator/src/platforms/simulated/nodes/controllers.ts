@@ -1,12 +1,7 @@
 /** The scheduler and the small controllers: protection of claims, garbage collection, namespaces. One pass looks at everything, soon after a change. */
-import {
-  RESOURCES,
-  type KubeObject,
-  type PersistentVolumeClaim,
-  type Pod,
-  type Resource,
-} from "../../../kube/index.js";
-import type { AnyResource, ApiServer } from "../api-server/api-server.js";
+import { RESOURCES, type PersistentVolumeClaim, type Pod } from "../../../kube/index.js";
+import type { ApiServer } from "../api-server/api-server.js";
+import type { AnyResource } from "../api-server/requests.js";
 import type { Random } from "../world/random.js";
 import type { VirtualTime } from "../world/virtual-time.js";
 import type { Machines } from "./machines.js";
@@ -169,10 +164,9 @@ function protectClaims(server: ApiServer): void {
 /** Deletes what has owners and none of them exists. */
 function collectGarbage(server: ApiServer): void {
   const alive = new Set<string>();
-  for (const resource of NAMESPACED)
-    for (const { metadata } of server.list(resource as Resource<KubeObject>)) alive.add(metadata?.uid ?? "");
+  for (const resource of NAMESPACED) for (const { metadata } of server.list(resource)) alive.add(metadata?.uid ?? "");
   for (const resource of NAMESPACED) {
-    for (const { metadata } of server.list(resource as Resource<KubeObject>)) {
+    for (const { metadata } of server.list(resource)) {
       const owners = metadata?.ownerReferences ?? [];
       if (owners.length === 0 || owners.some(({ uid }) => alive.has(uid))) continue;
       if (metadata?.deletionTimestamp !== undefined) continue;
@@ -191,11 +185,11 @@ function finishNamespaces(server: ApiServer): void {
     if (metadata?.deletionTimestamp === undefined) continue;
     let left = 0;
     for (const resource of NAMESPACED) {
-      for (const object of server.list(resource as Resource<KubeObject>)) {
+      for (const object of server.list(resource)) {
         if (object.metadata?.namespace !== metadata.name) continue;
         const key = { name: object.metadata?.name ?? "", namespace: metadata.name ?? "" };
         if (object.metadata?.deletionTimestamp === undefined) server.delete(resource, key, { manager: MANAGER });
-        if (server.find(resource as Resource<KubeObject>, key) !== undefined) left++;
+        if (server.find(resource, key) !== undefined) left++;
       }
     }
     if (left === 0) server.remove(RESOURCES.namespaces, { name: metadata.name ?? "" }, MANAGER);

@@ -215,8 +215,7 @@ export class Kubelets {
     const { time, volumes, start, onStart } = this.#world;
     const container = pod.spec?.containers[0];
     run.startedAtMs = time.nowMs;
-    let process: SimulatedProcess | undefined;
-    process = start({
+    const process: SimulatedProcess = start({
       component: pod.metadata?.labels?.["app.kubernetes.io/component"] === "pd" ? "pd" : "store",
       name: run.name,
       namespace: run.namespace,
@@ -224,7 +223,7 @@ export class Kubelets {
       image: container?.image ?? "",
       volumes: run.claims.map((claim) => volumes.contentOf(run.namespace, claim)),
       exit: (code) => {
-        if (run.process !== process || process === undefined) return;
+        if (run.process !== process) return;
         this.#killProcess(run);
         this.#exited(run, code);
       },

@@ -26,9 +26,9 @@ export interface ProcessStart {
 /** A running process. */
 export interface SimulatedProcess {
   /** SIGTERM, and the end some time later; the kubelet does not ask how. */
-  kill(): void;
+  kill: () => void;
   /** Whether others can reach it: false while its node is cut off. */
-  setReachable(isReachable: boolean): void;
+  setReachable: (isReachable: boolean) => void;
 }
 
 /** Starts programs: the placement part of the simulation. */

@@ -47,10 +47,8 @@ export class Volumes {
       );
     }
     server.onChange(({ plural, type, object }) => {
-      if (plural === "persistentvolumeclaims" && type === "DELETED")
-        this.#reclaim(object as unknown as PersistentVolumeClaim);
-      if (plural === "persistentvolumeclaims" && type === "MODIFIED")
-        this.#grow(object as unknown as PersistentVolumeClaim);
+      if (plural === "persistentvolumeclaims" && type === "DELETED") this.#reclaim(object);
+      if (plural === "persistentvolumeclaims" && type === "MODIFIED") this.#grow(object);
     });
   }
 

@@ -81,7 +81,8 @@ export function createSimulatedAdmin(setting: AdminSetting): SimulatedAdmin {
           if (isChange && process.isAlive) onCall?.(what, "after");
           answer(fails ? () => reject(broken) : () => resolve(result));
         } catch (thrown) {
-          answer(() => reject(thrown as Error));
+          const error = thrown as Error;
+          answer(() => reject(error));
         }
       });
     });

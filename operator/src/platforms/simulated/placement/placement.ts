@@ -118,12 +118,17 @@ export class Placement {
   /** Programs of the image. */
   readonly start: StartProcess = (start) => {
     const code = this.setting.crashingImages.get(start.image);
-    if (code !== undefined) return this.#starting(() => start.exit(code));
+    if (code !== undefined) {
+      return this.#starting(() => {
+        start.exit(code);
+        return false;
+      });
+    }
     return start.component === "pd" ? this.#startPd(start) : this.#startStore(start);
   };
 
   /** A process that is starting: `step` is called after a while, and again until it returns false. */
-  #starting(step: () => unknown): SimulatedProcess & { isOver: boolean; isReachable: boolean } {
+  #starting(step: () => boolean): SimulatedProcess & { isOver: boolean; isReachable: boolean } {
     const { time, random } = this.setting;
     const process = {
       isOver: false,
@@ -137,7 +142,7 @@ export class Placement {
     };
     const again = (): void => {
       if (process.isOver) return;
-      if (!process.isReachable || step() === true) time.plan(random.between(500, 1_500), again);
+      if (!process.isReachable || step()) time.plan(random.between(500, 1_500), again);
     };
     time.plan(random.between(200, 2_000), again);
     return process;
@@ -145,6 +150,10 @@ export class Placement {
 
   #startStore({ name, volumes, exit, setReady }: ProcessStart): SimulatedProcess {
     let serving: SimStore | undefined;
+    const leave = (): boolean => {
+      exit(EXIT_LOST);
+      return false;
+    };
     const end = (): void => {
       if (serving === undefined) return;
       serving.aliveMs = process.isReachable ? this.nowMs : serving.aliveMs;
@@ -156,10 +165,10 @@ export class Placement {
       if (identity === undefined) {
         if (!this.pd.isServing) return true;
         if (this.storeNamed(name) !== undefined || volumes.some((volume) => volume.identity !== undefined))
-          return void exit(EXIT_LOST);
-      } else if (identity.kind !== "store" || identity.name !== name) return void exit(EXIT_LOST);
+          return leave();
+      } else if (identity.kind !== "store" || identity.name !== name) return leave();
       const store = identity === undefined ? this.#register(name) : this.stores.get(identity.id);
-      if (store === undefined || store.lifecycle === "tombstone") return void exit(EXIT_LOST);
+      if (store === undefined || store.lifecycle === "tombstone") return leave();
       for (const volume of volumes) volume.identity = { kind: "store", id: store.storeId, name };
       if (store.process !== undefined && store.process !== process) {
         this.setting.onViolation(`two processes run with the identity of store ${store.storeId} (${name})`);
@@ -169,7 +178,8 @@ export class Placement {
       // An earlier life's data are there again.
       if (this.pd.isServing) store.diskLost = false;
       setReady(true);
-      return this.#watchTombstone(store, process, exit);
+      this.#watchTombstone(store, process, exit);
+      return false;
     });
     const { kill, setReachable } = process;
     process.kill = () => {
@@ -221,21 +231,25 @@ export class Placement {
     const [volume] = volumes;
     if (volume === undefined) throw new Error(`PD member ${name} has no volume`);
     let isMember = false;
+    const leave = (): boolean => {
+      exit(EXIT_LOST);
+      return false;
+    };
     const process = this.#starting(() => {
       if (isMember) {
         const member = pd.members.get(name);
-        if (member === undefined) return void exit(EXIT_LOST);
+        if (member === undefined) return leave();
         if (!member.isVoter && pd.isServing) member.isVoter = true; // it has caught up
         setReady(pd.isServing && member.isVoter);
         return true;
       }
       if (volume.identity === undefined) {
-        if (flags.get("initial-state") === "existing") return void exit(EXIT_LOST);
+        if (flags.get("initial-state") === "existing") return leave();
         if (flags.get("join") === undefined) {
           if (pd.members.size + pd.removed.size > 0)
             this.setting.onViolation(`PD member ${name} begins a second cluster on an empty directory`);
         } else if (!pd.isServing) return true;
-        if (pd.members.has(name) || pd.removed.has(name)) return void exit(EXIT_LOST);
+        if (pd.members.has(name) || pd.removed.has(name)) return leave();
         const memberId = this.newId();
         volume.identity = { kind: "pd", id: memberId, name };
         pd.members.set(name, {
@@ -246,7 +260,7 @@ export class Placement {
           healthyMs: this.nowMs,
         });
       }
-      if (volume.identity?.kind !== "pd" || pd.removed.has(name)) return void exit(EXIT_LOST);
+      if (volume.identity.kind !== "pd" || pd.removed.has(name)) return leave();
       isMember = true;
       pd.setHealthy(name, true);
       pd.check();

@@ -52,11 +52,20 @@ function advance(placement: Placement, operation: SimOperation): void {
   const { nowMs, isAlive, setting } = placement;
   const region = placement.regions.get(operation.regionId);
   const step = operation.steps[operation.step];
-  if (region === undefined || step === undefined) return finish(operation, "succeeded", nowMs);
-  if (nowMs - operation.dueMs > OPERATION_TIMEOUT_MS) return finish(operation, "failed", nowMs);
+  if (region === undefined || step === undefined) {
+    finish(operation, "succeeded", nowMs);
+    return;
+  }
+  if (nowMs - operation.dueMs > OPERATION_TIMEOUT_MS) {
+    finish(operation, "failed", nowMs);
+    return;
+  }
   if (nowMs < operation.dueMs || !hasMajority(region, isAlive)) return;
   if (step.kind !== "remove" && !isAlive(step.storeId)) return; // the new peer cannot catch up
-  if (!doStep(placement, region, step)) return finish(operation, "failed", nowMs);
+  if (!doStep(placement, region, step)) {
+    finish(operation, "failed", nowMs);
+    return;
+  }
   operation.step++;
   operation.dueMs = nowMs + setting.random.between(200, 4_000);
   if (operation.step === operation.steps.length) finish(operation, "succeeded", nowMs);

@@ -57,12 +57,17 @@ function clusterFault(world: World): string | undefined {
       return `node ${node} is removed for good`;
     }
     case 6: {
-      const name = random.pick(world.members());
-      if (name === undefined || !world.survivesLossOf(new Set([name]))) return undefined;
-      if (!volumes.lose({ namespace: NAMESPACE, name: `data-${name}` })) return undefined;
-      kubelets.crash(NAMESPACE, name, 8);
-      world.sometimes("volume lost");
-      return `the volume of ${name} is lost`;
+      // Now and then several at once, as far as every region survives it.
+      const lost = new Set<string>();
+      for (let tries = random.chance(0.4) ? 6 : 1; tries > 0; tries--) {
+        const name = random.pick(world.members());
+        if (name !== undefined && world.survivesLossOf(new Set([...lost, name]))) lost.add(name);
+      }
+      const gone = [...lost].filter((name) => volumes.lose({ namespace: NAMESPACE, name: `data-${name}` }));
+      for (const name of gone) kubelets.crash(NAMESPACE, name, 8);
+      if (gone.length === 0) return undefined;
+      world.sometimes(gone.length > 1 ? "several volumes lost at once" : "volume lost");
+      return `the volume of ${gone.join(", ")} is lost`;
     }
     case 7: {
       const name = random.pick(world.members());
@@ -222,7 +227,7 @@ export function heal(world: World, fleet: Fleet): void {
     restoreNode(world, node);
     world.machines.setCordoned(node, false);
   }
-  for (const { faults, pdFaults, client } of fleet.running()) {
+  for (const { faults, pdFaults } of fleet.running()) {
     faults.failureRate = 0;
     faults.conflictRate = 0;
     faults.isPartitioned = false;
@@ -230,7 +235,6 @@ export function heal(world: World, fleet: Fleet): void {
     pdFaults.failureRate = 0;
     pdFaults.isPartitioned = false;
     pdFaults.latencyMs = [1, 10];
-    void client;
   }
   for (const operator of fleet.running()) operator.killIn = undefined;
   for (const store of world.placement.stores.values()) {

@@ -29,8 +29,8 @@ export function watchInvariants(world: World, wanted: () => Wanted): void {
         if (entry.type === "DELETED") world.violation("the operator deleted the RheaCluster");
         return;
       case "persistentvolumeclaims":
-        if (isDeletion(entry)) checkVolumeDeletion(world, entry.object as unknown as PersistentVolumeClaim);
-        if (entry.type === "ADDED") checkReuse(world, entry.object as unknown as PersistentVolumeClaim);
+        if (isDeletion(entry)) checkVolumeDeletion(world, entry.object);
+        if (entry.type === "ADDED") checkReuse(world, entry.object);
         return;
       case "pods":
         if (entry.type === "DELETED" && isReachable(world, entry)) world.forced.add(entry.object.metadata.uid);

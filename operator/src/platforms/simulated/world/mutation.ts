@@ -5,7 +5,6 @@ import { CLUSTER, NAMESPACE } from "./names.js";
 
 /** Names of the planted bugs; README.md has the table. */
 export const MUTATIONS = [
-  "ignoresPreconditions",
   "deletesVolumesEarly",
   "noReplacementCap",
   "forgetsOrdinals",

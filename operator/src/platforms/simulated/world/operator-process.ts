@@ -84,7 +84,6 @@ export function startOperator(
   };
   const client = createSimulatedClient({
     ...{ server, time, random, process, faults, fieldManager: MANAGER, onCall },
-    ignoresPreconditions: mutation === "ignoresPreconditions",
   });
   const admin = createSimulatedAdmin({
     ...{ placement: world.placement, time, random, process, faults: pdFaults },

@@ -1,7 +1,7 @@
 /** Whether the world is as the user wants it, and what a settled one looks like. */
 import type { RheaClusterSpec, RheaClusterStatus } from "../../../api/index.js";
 import { RESOURCES, type KubeObject, type Resource } from "../../../kube/index.js";
-import type { AnyResource } from "../api-server/api-server.js";
+import type { AnyResource } from "../api-server/requests.js";
 import { hasMajority } from "../placement/model.js";
 import { CLUSTER, NAMESPACE } from "./names.js";
 import type { World } from "./world.js";
@@ -100,12 +100,12 @@ export function picture(world: World): string[] {
   ];
   const lines: string[] = [];
   for (const kind of kinds) {
-    for (const object of world.server.list(kind as Resource<KubeObject & { readonly spec?: unknown }>)) {
+    for (const object of world.server.list<KubeObject & { readonly spec?: unknown }>(kind)) {
       if (object.metadata?.namespace !== NAMESPACE) continue;
       const { name, labels, annotations, ownerReferences } = object.metadata;
       const text = JSON.stringify(
         { name, labels, annotations, ownerReferences, spec: object.spec },
-        (key, value: unknown) => {
+        (key, value: unknown): unknown => {
           if (["nodeName", "volumeName", "ordinal", "rheakv.io/next-ordinal", "clusterIP", "clusterIPs"].includes(key))
             return undefined;
           if (key === "args" && Array.isArray(value))

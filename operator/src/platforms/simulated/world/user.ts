@@ -17,7 +17,9 @@ export const BROKEN_IMAGE = "rhea:broken";
 /** Draws the spec that the world begins with. */
 export function drawSpec({ random }: World): RheaClusterSpec {
   const className = random.chance(0.5) ? LOCAL_CLASS : FLOATING_CLASS;
-  const replicas = random.chance(0.6) ? 3 : 4;
+  // In some worlds regions survive the loss of two stores at once.
+  const regionReplicas = random.chance(0.15) ? 5 : 3;
+  const replicas = regionReplicas + (random.chance(0.6) ? 0 : 1);
   return {
     image: DEFAULT_IMAGE,
     pd: { replicas: random.chance(0.75) ? 3 : 1, storage: { size: "1Gi", className } },
@@ -26,16 +28,18 @@ export function drawSpec({ random }: World): RheaClusterSpec {
       storage: { size: "10Gi", className },
       ...(random.chance(0.2) ? { logStorage: { size: "2Gi", className } } : {}),
     },
-    regions: { replicas: 3 },
-    failover: { deadAfterSeconds: Math.floor(random.between(20, 90)), maxReplacements: 1 + random.int(3) },
+    regions: { replicas: regionReplicas },
+    failover: {
+      deadAfterSeconds: Math.floor(random.between(20, 90)),
+      maxReplacements: 1 + random.int(regionReplicas === 5 ? 1 : 3),
+    },
     tls: { enabled: false },
     ...(random.chance(0.5) ? {} : { deletionPolicy: random.chance(0.5) ? "Retain" : "Delete" }),
   };
 }
 
 /** Writes the spec. */
-export function writeSpec({ server, tell }: World, spec: RheaClusterSpec): void {
-  void tell;
+export function writeSpec({ server }: World, spec: RheaClusterSpec): void {
   server.apply(RESOURCES.rheaClusters, { metadata: { ...CLUSTER }, spec }, { ...MANAGER, force: true });
 }
 
@@ -49,6 +53,7 @@ export function userAct(world: World, first: RheaClusterSpec): string | undefine
   const { random, server } = world;
   const spec = readSpec(world);
   if (spec === undefined) return undefined;
+  const least = spec.regions?.replicas === 5 ? 5 : 3;
   const write = (what: string, change: Partial<RheaClusterSpec>): string => {
     writeSpec(world, { ...spec, ...change });
     return what;
@@ -69,7 +74,7 @@ export function userAct(world: World, first: RheaClusterSpec): string | undefine
     case 1:
     case 2: {
       if (spec.stores.autoscale !== undefined) return undefined; // refused by the API
-      const replicas = 3 + random.int(4);
+      const replicas = least + random.int(4);
       return write(`wants ${replicas} stores`, { stores: { ...spec.stores, replicas } });
     }
     case 3:
@@ -84,7 +89,7 @@ export function userAct(world: World, first: RheaClusterSpec): string | undefine
       writeSpec(world, {
         ...first,
         stores: { ...first.stores, storage: spec.stores.storage ?? {} },
-      } as RheaClusterSpec);
+      });
       return "takes everything back";
     case 9:
       if (spec.stores.autoscale !== undefined) return write("ends autoscaling", { stores: withoutAutoscale() });
@@ -92,8 +97,8 @@ export function userAct(world: World, first: RheaClusterSpec): string | undefine
         stores: {
           ...spec.stores,
           autoscale: {
-            minReplicas: 3,
-            maxReplicas: 5,
+            minReplicas: least,
+            maxReplicas: least + 2,
             targetRegionsPerStore: 1 + random.int(4),
             scaleInDelaySeconds: 30,
             cooldownSeconds: 10,

@@ -1020,6 +1020,19 @@ export interface EvictLeadersRequestInit {
   readonly origin?: string | undefined;
 }
 export declare const EvictLeadersRequest: MessageCodec<EvictLeadersRequest, EvictLeadersRequestInit>;
+export interface SetStoreLabelsRequest {
+  header: PdHeader | null;
+  storeId: number;
+  labels: Record<string, string>;
+  origin: string;
+}
+export interface SetStoreLabelsRequestInit {
+  readonly header?: PdHeaderInit | null | undefined;
+  readonly storeId?: number | undefined;
+  readonly labels?: Record<string, string> | undefined;
+  readonly origin?: string | undefined;
+}
+export declare const SetStoreLabelsRequest: MessageCodec<SetStoreLabelsRequest, SetStoreLabelsRequestInit>;
 export interface ReportDiskLostRequest {
   header: PdHeader | null;
   storeId: number;
@@ -1133,6 +1146,7 @@ export interface PdStoreRecord {
   diskLost: boolean;
   drainOrigin: string;
   diskLostReason: string;
+  setLabels: Record<string, string>;
 }
 export interface PdStoreRecordInit {
   readonly store?: StoreInit | null | undefined;
@@ -1140,6 +1154,7 @@ export interface PdStoreRecordInit {
   readonly diskLost?: boolean | undefined;
   readonly drainOrigin?: string | undefined;
   readonly diskLostReason?: string | undefined;
+  readonly setLabels?: Record<string, string> | undefined;
 }
 export declare const PdStoreRecord: MessageCodec<PdStoreRecord, PdStoreRecordInit>;
 export interface PdBootstrapRecord {

@@ -8840,6 +8840,154 @@ export const rhea = $root.rhea = (() => {
         return EvictLeadersRequest;
     })();
 
+    rhea.SetStoreLabelsRequest = (function() {
+
+        const SetStoreLabelsRequest = function (properties) {
+            this.labels = {};
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        SetStoreLabelsRequest.prototype.header = null;
+        SetStoreLabelsRequest.prototype.storeId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        SetStoreLabelsRequest.prototype.labels = $util.emptyObject;
+        SetStoreLabelsRequest.prototype.origin = "";
+
+        SetStoreLabelsRequest.create = function(properties) {
+            return new SetStoreLabelsRequest(properties);
+        };
+
+        SetStoreLabelsRequest.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.header != null && $Object.hasOwnProperty.call(message, "header"))
+                $root.rhea.PdHeader.encode(message.header, writer.uint32(10).fork(), _depth + 1).ldelim();
+            if (message.storeId != null && $Object.hasOwnProperty.call(message, "storeId") && (typeof message.storeId === "object" ? message.storeId.low || message.storeId.high : message.storeId !== 0))
+                writer.uint32(16).uint64(message.storeId);
+            if (message.labels != null && $Object.hasOwnProperty.call(message, "labels"))
+                for (let keys = $Object.keys(message.labels), i = 0; i < keys.length; ++i)
+                    writer.uint32(26).fork().uint32(10).string(keys[i]).uint32(18).string(message.labels[keys[i]]).ldelim();
+            if (message.origin != null && $Object.hasOwnProperty.call(message, "origin") && message.origin !== "")
+                writer.uint32(34).string(message.origin);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        SetStoreLabelsRequest.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, key, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.SetStoreLabelsRequest();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 2)
+                            break;
+                        message.header = $root.rhea.PdHeader.decode(reader, reader.size(), $undefined, _depth + 1, message.header);
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.storeId = value;
+                        else
+                            delete message.storeId;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if (message.labels === $util.emptyObject)
+                            message.labels = {};
+                        let end2 = reader.size() + reader.pos;
+                        if (end2 > reader.len)
+                            throw $RangeError("index out of range");
+                        reader.len = end2;
+                        key = "";
+                        value = "";
+                        while (reader.pos < end2) {
+                            let tag2 = reader.tag();
+                            wireType = tag2 & 7;
+                            switch (tag2 >>>= 3) {
+                            case 1:
+                                if (wireType !== 2)
+                                    break;
+                                key = reader.stringVerify();
+                                continue;
+                            case 2:
+                                if (wireType !== 2)
+                                    break;
+                                value = reader.stringVerify();
+                                continue;
+                            }
+                            reader.skipType(wireType, _depth, tag2);
+                        }
+                        if (reader.pos !== end2)
+                            throw $RangeError("index out of range");
+                        reader.len = end;
+                        if (key === "__proto__")
+                            $util.makeProp(message.labels, key);
+                        message.labels[key] = value;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.origin = value;
+                        else
+                            delete message.origin;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return SetStoreLabelsRequest;
+    })();
+
     rhea.ReportDiskLostRequest = (function() {
 
         const ReportDiskLostRequest = function (properties) {
@@ -9777,6 +9925,7 @@ export const rhea = $root.rhea = (() => {
     rhea.PdStoreRecord = (function() {
 
         const PdStoreRecord = function (properties) {
+            this.setLabels = {};
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -9788,6 +9937,7 @@ export const rhea = $root.rhea = (() => {
         PdStoreRecord.prototype.diskLost = false;
         PdStoreRecord.prototype.drainOrigin = "";
         PdStoreRecord.prototype.diskLostReason = "";
+        PdStoreRecord.prototype.setLabels = $util.emptyObject;
 
         PdStoreRecord.create = function(properties) {
             return new PdStoreRecord(properties);
@@ -9810,6 +9960,9 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(34).string(message.drainOrigin);
             if (message.diskLostReason != null && $Object.hasOwnProperty.call(message, "diskLostReason") && message.diskLostReason !== "")
                 writer.uint32(42).string(message.diskLostReason);
+            if (message.setLabels != null && $Object.hasOwnProperty.call(message, "setLabels"))
+                for (let keys = $Object.keys(message.setLabels), i = 0; i < keys.length; ++i)
+                    writer.uint32(50).fork().uint32(10).string(keys[i]).uint32(18).string(message.setLabels[keys[i]]).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -9823,7 +9976,7 @@ export const rhea = $root.rhea = (() => {
                 _depth = 0;
             if (_depth > $Reader.recursionLimit)
                 throw $Error("max depth exceeded");
-            let end, message, value;
+            let end, message, key, value;
             if (length === $undefined)
                 end = reader.len;
             else {
@@ -9883,6 +10036,42 @@ export const rhea = $root.rhea = (() => {
                             message.diskLostReason = value;
                         else
                             delete message.diskLostReason;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 2)
+                            break;
+                        if (message.setLabels === $util.emptyObject)
+                            message.setLabels = {};
+                        let end2 = reader.size() + reader.pos;
+                        if (end2 > reader.len)
+                            throw $RangeError("index out of range");
+                        reader.len = end2;
+                        key = "";
+                        value = "";
+                        while (reader.pos < end2) {
+                            let tag2 = reader.tag();
+                            wireType = tag2 & 7;
+                            switch (tag2 >>>= 3) {
+                            case 1:
+                                if (wireType !== 2)
+                                    break;
+                                key = reader.stringVerify();
+                                continue;
+                            case 2:
+                                if (wireType !== 2)
+                                    break;
+                                value = reader.stringVerify();
+                                continue;
+                            }
+                            reader.skipType(wireType, _depth, tag2);
+                        }
+                        if (reader.pos !== end2)
+                            throw $RangeError("index out of range");
+                        reader.len = end;
+                        if (key === "__proto__")
+                            $util.makeProp(message.setLabels, key);
+                        message.setLabels[key] = value;
                         continue;
                     }
                 }
@@ -12564,4 +12753,4 @@ export {
   $root as default
 };
 
-export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, AddMemberRequest, AddMemberResponse, AnnounceMemberRequest, AnnounceMemberResponse, GetMembersRequest, GetMembersResponse, MemberRequest, MemberResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, HeldPeer, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, PdStoreRecord, PdBootstrapRecord, PdIdWindow, PdMemberRecord, PdFeatureLevel, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;
+export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, AddMemberRequest, AddMemberResponse, AnnounceMemberRequest, AnnounceMemberResponse, GetMembersRequest, GetMembersResponse, MemberRequest, MemberResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, HeldPeer, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, SetStoreLabelsRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, PdStoreRecord, PdBootstrapRecord, PdIdWindow, PdMemberRecord, PdFeatureLevel, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;

@@ -56,6 +56,7 @@ export const PdMethods = {
   RemoveStore: method("/rhea.Pd/RemoveStore", "unary", pb.StoreRequest, pb.StoreResponse),
   ReportDiskLost: method("/rhea.Pd/ReportDiskLost", "unary", pb.ReportDiskLostRequest, pb.StoreResponse),
   EvictLeaders: method("/rhea.Pd/EvictLeaders", "unary", pb.EvictLeadersRequest, pb.StoreResponse),
+  SetStoreLabels: method("/rhea.Pd/SetStoreLabels", "unary", pb.SetStoreLabelsRequest, pb.StoreResponse),
   AddOperation: method("/rhea.Pd/AddOperation", "unary", pb.AddOperationRequest, pb.AddOperationResponse),
   ListOperations: method("/rhea.Pd/ListOperations", "unary", pb.ListOperationsRequest, pb.ListOperationsResponse),
   CancelOperation: method("/rhea.Pd/CancelOperation", "unary", pb.CancelOperationRequest, pb.AddOperationResponse),

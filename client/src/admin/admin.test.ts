@@ -44,6 +44,19 @@ describe("administration", () => {
     assert.equal(asked[0].request.origin, "operator");
   });
 
+  it("sends labels for a store and returns it with them", async () => {
+    const { admin, net, time } = await makeMembers();
+    const server = net.createServer();
+    server.unary(PdMethods.SetStoreLabels, (request) =>
+      Promise.resolve({ store: { store: { storeId: request.storeId, labels: request.labels, name: request.origin } } }),
+    );
+    net.kill("pd-0:1");
+    net.kill("pd-1:1");
+    await server.listen("pd-0:1");
+    const { store } = await time.until(admin.setStoreLabels(3, { zone: "a" }, { origin: "operator" }));
+    assert.deepEqual([store?.storeId, store?.labels, store?.name], [3, { zone: "a" }, "operator"]);
+  });
+
   it("follows the hint to a member that it did not know, and stays there", async () => {
     const members = await makeMembers();
     members.leader = "pd-2:1";

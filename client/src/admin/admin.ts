@@ -91,6 +91,15 @@ export interface Admin {
   ): Promise<StoreInfo>;
   /** Ends {@link Admin.evictLeaders} at once. */
   releaseLeaders(storeId: number, options?: ChangeOptions): Promise<StoreInfo>;
+  /**
+   * Lays labels (zone, rack, host) over those that a store registers with; they win, also after its restarts. An empty value takes one away
+   * again. Rejects with NOT_FOUND, OPERATION_REFUSED (a tombstone), INVALID_ARGUMENT (a label without a name).
+   */
+  setStoreLabels(
+    storeId: number,
+    labels: Readonly<Record<string, string>>,
+    options?: ChangeOptions,
+  ): Promise<StoreInfo>;
   /** PD's members that are not removed, by id. */
   members(options?: CallOptions): Promise<PdMemberInfo[]>;
   /**
@@ -205,6 +214,11 @@ export function createAdminCalls(pd: PdClient, timeoutMs: number): Admin {
       ),
     releaseLeaders: (storeId, options) =>
       evictCall({ header, storeId, release: true, origin: options?.origin ?? "user" }, options),
+    async setStoreLabels(storeId, labels, options) {
+      const request = { header, storeId, labels, origin: options?.origin ?? "user" };
+      const answer = await pd.call(PdMethods.SetStoreLabels, request, within(options));
+      return present(answer.store, PdMethods.SetStoreLabels.path);
+    },
     async members(options) {
       const { members } = await pd.call(PdMethods.GetMembers, { header }, within(options));
       pd.learn(members.map(({ address }) => address));

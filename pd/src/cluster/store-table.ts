@@ -30,6 +30,8 @@ export class StoreTable implements StoresView {
   restore(persisted: PersistedStore, nowMs: number): void {
     this.#add({
       ...persisted,
+      ownLabels: persisted.labels,
+      labels: { ...persisted.labels, ...persisted.setLabels },
       isConnected: false,
       lastHeartbeatMs: nowMs,
       stats: undefined,
@@ -42,12 +44,14 @@ export class StoreTable implements StoresView {
   putIdentity(identity: StoreIdentity, nowMs: number): boolean {
     const known = this.#stores.get(identity.storeId);
     if (known === undefined) {
-      const fresh = { drainTotal: 0, drainOrigin: "", diskLost: false, diskLostReason: "" };
+      const fresh = { drainTotal: 0, drainOrigin: "", diskLost: false, diskLostReason: "", setLabels: {} };
       this.restore({ ...identity, lifecycle: "up", ...fresh }, nowMs);
       return true;
     }
-    const hasChanged = JSON.stringify(pickIdentity(known)) !== JSON.stringify(pickIdentity(identity));
-    Object.assign(known, pickIdentity(identity));
+    const before = pickIdentity({ ...known, labels: known.ownLabels });
+    const hasChanged = JSON.stringify(before) !== JSON.stringify(pickIdentity(identity));
+    const { labels: ownLabels } = identity;
+    Object.assign(known, pickIdentity(identity), { ownLabels, labels: { ...ownLabels, ...known.setLabels } });
     return hasChanged;
   }
 
@@ -72,7 +76,9 @@ export class StoreTable implements StoresView {
   /** Changes what is wanted of the store. */
   setIntent(storeId: number, change: StoreIntent): void {
     const store = this.#stores.get(storeId);
-    if (store !== undefined) Object.assign(store, change);
+    if (store === undefined) return;
+    Object.assign(store, change);
+    if (change.setLabels !== undefined) store.labels = { ...store.ownLabels, ...store.setLabels };
   }
 
   /** Sets until when leaders leave this store; 0 ends it. */

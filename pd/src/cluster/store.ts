@@ -29,6 +29,12 @@ export type StoreLifecycle = "up" | "draining" | "tombstone";
 
 /** A store with its heartbeat state. The table owns it; all others only read. */
 export interface StoreView extends StoreIdentity {
+  /** What counts for placement: {@link StoreView.setLabels} over {@link StoreView.ownLabels}. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** As the store registered with them. */
+  readonly ownLabels: Readonly<Record<string, string>>;
+  /** As they were set through PD: who sets them knows better than the process where it stands. */
+  readonly setLabels: Readonly<Record<string, string>>;
   readonly lifecycle: StoreLifecycle;
   /** Regions with a peer here when the drain began. */
   readonly drainTotal: number;
@@ -48,7 +54,7 @@ export interface StoreView extends StoreIdentity {
 
 /** What is wanted of a store and what is known of its disk: the part of its record that PD changes. */
 export type StoreIntent = Partial<
-  Pick<StoreView, "lifecycle" | "drainTotal" | "drainOrigin" | "diskLost" | "diskLostReason">
+  Pick<StoreView, "lifecycle" | "drainTotal" | "drainOrigin" | "diskLost" | "diskLostReason" | "setLabels">
 >;
 
 /** How a store is doing: `disconnected` gets nothing new, a peer on a `down` store counts as lost. */
@@ -126,18 +132,19 @@ const PERSISTED_STATES: Record<StoreLifecycle, StoreState> = {
 /** Writes what is persisted of a store. */
 export function storeToRecord(store: StoreView): PdStoreRecordInit {
   return {
-    store: storeToProto(store, PERSISTED_STATES[store.lifecycle]),
+    store: storeToProto({ ...store, labels: store.ownLabels }, PERSISTED_STATES[store.lifecycle]),
     drainTotal: store.drainTotal,
     drainOrigin: store.drainOrigin,
     diskLost: store.diskLost,
     diskLostReason: store.diskLostReason,
+    setLabels: store.setLabels,
   };
 }
 
-/** What a persisted record holds, ready for {@link StoreTable.restore}. */
+/** What a persisted record holds, ready for {@link StoreTable.restore}; its labels are the store's own. */
 export type PersistedStore = Omit<
   StoreView,
-  "isConnected" | "lastHeartbeatMs" | "stats" | "faults" | "evictLeadersUntilMs"
+  "isConnected" | "lastHeartbeatMs" | "stats" | "faults" | "evictLeadersUntilMs" | "ownLabels"
 >;
 
 /** Reads a persisted store. */
@@ -152,5 +159,6 @@ export function storeFromRecord(record: PdStoreRecord): PersistedStore | undefin
     drainOrigin: record.drainOrigin,
     diskLost: record.diskLost,
     diskLostReason: record.diskLostReason,
+    setLabels: { ...record.setLabels },
   };
 }

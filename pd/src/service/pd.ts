@@ -11,7 +11,15 @@ import { serveHeartbeats } from "./heartbeats.js";
 import { addMember, announceMember, getMembers, removeMember, transferPdLeader } from "./members-api.js";
 import { addOperation, cancelOperation, listOperations } from "./operations-api.js";
 import { askSplit, getRegion, reportSplit, scanRegions } from "./regions-api.js";
-import { cancelDrain, drainStore, evictLeaders, getStores, removeStore, reportDiskLost } from "./stores-api.js";
+import {
+  cancelDrain,
+  drainStore,
+  evictLeaders,
+  getStores,
+  removeStore,
+  reportDiskLost,
+  setStoreLabels,
+} from "./stores-api.js";
 
 /** How a PD member is set up. */
 export interface PdOptions {
@@ -148,6 +156,7 @@ class PdMember implements Pd {
     server.unary(m.RemoveStore, (request) => this.#answer((pd) => removeStore(pd, request)));
     server.unary(m.ReportDiskLost, (request) => this.#answer((pd) => reportDiskLost(pd, request)));
     server.unary(m.EvictLeaders, (request) => this.#answer((pd) => evictLeaders(pd, request)));
+    server.unary(m.SetStoreLabels, (request) => this.#answer((pd) => setStoreLabels(pd, request)));
     server.unary(m.AddOperation, (request) => this.#answer((pd) => addOperation(pd, request)));
     server.unary(m.ListOperations, (request) => this.#answer((pd) => listOperations(pd, request)));
     server.unary(m.CancelOperation, (request) => this.#answer((pd) => cancelOperation(pd, request)));

@@ -1,10 +1,11 @@
-/** Stores through the API: list, drain, cancel, remove, lost disk, leader eviction. */
+/** Stores through the API: list, drain, cancel, remove, lost disk, leader eviction, labels. */
 import { RheaError } from "@rhea/common";
 import type {
   EvictLeadersRequest,
   GetStoresRequest,
   GetStoresResponseInit,
   ReportDiskLostRequest,
+  SetStoreLabelsRequest,
   StoreInfoInit,
   StoreRequest,
   StoreResponseInit,
@@ -163,6 +164,37 @@ export async function reportDiskLost(
   });
   coordinator.broadcastStore(storeId);
   coordinator.requestPlanning();
+  return { store: storeInfo(store, coordinator) };
+}
+
+/**
+ * Lays labels over those that a store registers with: what is set here wins, and stays over its restarts. An empty value takes a label
+ * that was set before away again. Labels that are not named stay as they are.
+ */
+export async function setStoreLabels(
+  coordinator: Coordinator,
+  request: SetStoreLabelsRequest,
+): Promise<StoreResponseInit> {
+  requireCluster(request.header, coordinator.clusterId, { mayBeAny: true });
+  const store = requireStore(coordinator, request.storeId);
+  const { storeId } = store;
+  const { labels, origin } = request;
+  if ("" in labels) throw new RheaError("INVALID_ARGUMENT", `SetStoreLabels: store ${storeId}: a label has no name`);
+  let hasChanged = false;
+  await coordinator.changeStore(storeId, ({ lifecycle, setLabels }) => {
+    if (lifecycle === "tombstone") throw new RheaError("OPERATION_REFUSED", `store ${storeId} is a tombstone`);
+    const wanted = Object.entries({ ...setLabels, ...labels }).filter(([, value]) => value !== "");
+    hasChanged =
+      wanted.length !== Object.keys(setLabels).length || wanted.some(([name, value]) => setLabels[name] !== value);
+    if (!hasChanged) return undefined;
+    const change = Object.fromEntries(wanted);
+    coordinator.logger.log("info", "labels of a store are set", { storeId, labels: JSON.stringify(change), origin });
+    return { setLabels: change };
+  });
+  if (hasChanged) {
+    coordinator.broadcastStore(storeId);
+    coordinator.requestPlanning();
+  }
   return { store: storeInfo(store, coordinator) };
 }
 

@@ -180,18 +180,18 @@ export async function setStoreLabels(
   const { storeId } = store;
   const { labels, origin } = request;
   if ("" in labels) throw new RheaError("INVALID_ARGUMENT", `SetStoreLabels: store ${storeId}: a label has no name`);
-  let hasChanged = false;
+  const before = store.setLabels;
   await coordinator.changeStore(storeId, ({ lifecycle, setLabels }) => {
     if (lifecycle === "tombstone") throw new RheaError("OPERATION_REFUSED", `store ${storeId} is a tombstone`);
     const wanted = Object.entries({ ...setLabels, ...labels }).filter(([, value]) => value !== "");
-    hasChanged =
+    const hasChanged =
       wanted.length !== Object.keys(setLabels).length || wanted.some(([name, value]) => setLabels[name] !== value);
     if (!hasChanged) return undefined;
     const change = Object.fromEntries(wanted);
     coordinator.logger.log("info", "labels of a store are set", { storeId, labels: JSON.stringify(change), origin });
     return { setLabels: change };
   });
-  if (hasChanged) {
+  if (store.setLabels !== before) {
     coordinator.broadcastStore(storeId);
     coordinator.requestPlanning();
   }

@@ -34,6 +34,7 @@ export type SimulatedAdmin = Pick<
   | "transferPdLeader"
   | "evictLeaders"
   | "releaseLeaders"
+  | "setStoreLabels"
   | "close"
 >;
 
@@ -190,6 +191,11 @@ export function createSimulatedAdmin(setting: AdminSetting): SimulatedAdmin {
       change("releaseLeaders", storeId, options?.timeoutMs, (store) => {
         store.evictUntilMs = 0;
       }),
+    setStoreLabels: (storeId, labels, options) =>
+      change("setStoreLabels", storeId, options?.timeoutMs, (store) => {
+        if (store.lifecycle === "tombstone") refuse(`store ${storeId} is a tombstone`);
+        store.labels = { ...store.labels, ...labels };
+      }),
     removeMember: (name, options) =>
       call(`removeMember ${name}`, true, options?.timeoutMs, () => {
         const member = pd.members.get(name);
@@ -286,7 +292,7 @@ function storeInfo(placement: Placement, store: SimStore): StoreInfo {
         incarnation: 1,
         bootNonce: NOTHING,
       },
-      ...{ state: stateOf(placement, store), labels: {}, version: "0.1.0", featureLevel: 1, raftAddress: "" },
+      ...{ state: stateOf(placement, store), labels: store.labels ?? {}, version: "0.1.0", featureLevel: 1, raftAddress: "" },
     },
     stats: null,
     lastHeartbeatMsAgo: placement.heartbeatAgeMs(store),

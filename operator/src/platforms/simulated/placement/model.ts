@@ -10,6 +10,8 @@ export interface SimStore {
   drainTotal: number;
   diskLost: boolean;
   evictUntilMs: number;
+  /** As they were set through PD. */
+  labels?: Readonly<Record<string, string>>;
   /** When PD heard it last. */
   heardMs: number;
   /** Its process, once that serves. */

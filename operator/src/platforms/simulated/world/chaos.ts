@@ -70,15 +70,19 @@ function clusterFault(world: World): string | undefined {
       return `the volume of ${gone.join(", ")} is lost`;
     }
     case 7: {
+      // With its pod, so that what is lost is lost now: a region could move to a store whose volume is only marked.
       const name = random.pick(world.members());
-      if (name === undefined || !world.survivesLossOf(new Set([name]))) return undefined;
+      const pod = world.pods().find(({ metadata }) => metadata?.name === name);
+      if (name === undefined || !machines.isReachable(pod?.spec?.nodeName ?? "")) return undefined;
+      if (!world.survivesLossOf(new Set([name]))) return undefined;
       server.delete(
         RESOURCES.persistentVolumeClaims,
         { namespace: NAMESPACE, name: `data-${name}` },
         { manager: "kubectl" },
       );
+      server.delete(RESOURCES.pods, { namespace: NAMESPACE, name }, { manager: "kubectl" });
       world.sometimes("claim deleted by hand");
-      return `somebody deletes the claim of ${name}`;
+      return `somebody deletes the claim and the pod of ${name}`;
     }
     case 8: {
       const pod = random.pick(world.pods());

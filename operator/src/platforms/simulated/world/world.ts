@@ -1,5 +1,5 @@
 /** One simulated Kubernetes with one Rhea in it: everything but the operators. */
-import { RESOURCES, type Pod } from "../../../kube/index.js";
+import { RESOURCES, type PersistentVolumeClaim, type Pod } from "../../../kube/index.js";
 import { ApiServer } from "../api-server/api-server.js";
 import { startControllers } from "../nodes/controllers.js";
 import { Kubelets, type Run } from "../nodes/kubelet.js";
@@ -79,19 +79,12 @@ export class World {
 
   /** Whether all volumes of a store or member are there and hold its identity. `willStay`: and none of them is being deleted. */
   hasData(name: string, willStay = false): boolean {
-    let count = 0;
-    for (const prefix of ["data", "log"]) {
-      const claim = this.server.find(RESOURCES.persistentVolumeClaims, {
-        namespace: NAMESPACE,
-        name: `${prefix}-${name}`,
-      });
-      if (claim === undefined) continue;
-      if (claim.spec?.volumeName === undefined || (willStay && claim.metadata?.deletionTimestamp !== undefined))
-        return false;
-      if (this.volumes.identityIn(claim) !== name) return false;
-      count++;
-    }
-    return count > 0;
+    const key = (volume: string) => ({ namespace: NAMESPACE, name: `${volume}-${name}` });
+    const data = this.server.find(RESOURCES.persistentVolumeClaims, key("data"));
+    const log = this.server.find(RESOURCES.persistentVolumeClaims, key("log"));
+    const holds = (claim: PersistentVolumeClaim): boolean =>
+      this.volumes.identityIn(claim) === name && !(willStay && claim.metadata?.deletionTimestamp !== undefined);
+    return data !== undefined && holds(data) && (log === undefined || holds(log));
   }
 
   /** Whether the loss of some members' data for ever leaves every region and PD a majority of data. */

@@ -102,6 +102,8 @@ export interface PdStore {
   readonly evictLeadersMsLeft: number;
   /** Who asked for the drain: operator or user; empty if it does not drain. */
   readonly drainOrigin: string;
+  /** Where it stands, as PD places replicas by: zone, rack, host. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** A member of PD as its leader knows it. */

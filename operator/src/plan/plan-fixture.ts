@@ -127,6 +127,7 @@ export function pdStore(ordinal: number, change: Partial<PdStore> = {}): PdStore
     usedBytes: 0,
     evictLeadersMsLeft: 0,
     drainOrigin: change.state === "draining" ? "operator" : "",
+    labels: {},
     ...change,
   };
 }

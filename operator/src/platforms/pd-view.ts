@@ -72,6 +72,7 @@ function toStore(info: StoreInfo): PdStore {
     usedBytes: info.stats?.usedSize ?? 0,
     evictLeadersMsLeft: info.evictLeadersMsLeft,
     drainOrigin: info.drainOrigin,
+    labels: { ...info.store?.labels },
   };
 }
 

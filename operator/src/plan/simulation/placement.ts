@@ -78,7 +78,7 @@ export function viewOf(cluster: SimCluster): PdView {
         ...{ regionCount: peers(store.storeId), pendingPeerCount: 0, drainBlocked: "", usedBytes: 0 },
         leaderCount: regions.filter(({ leader }) => leader === store.storeId).length,
         ...{ drainedRatio: peers(store.storeId) === 0 ? 1 : 0, diskLost: store.isDiskLostKnown },
-        ...{ evictLeadersMsLeft: Math.max(0, store.leaseUntilMs - nowMs), drainOrigin: store.drainOrigin },
+        ...{ evictLeadersMsLeft: Math.max(0, store.leaseUntilMs - nowMs), drainOrigin: store.drainOrigin, labels: {} },
       })),
     regions: regions.map((region) => ({
       regionId: region.regionId,

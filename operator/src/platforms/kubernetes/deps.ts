@@ -93,6 +93,7 @@ export type PdCalls = Pick<
   | "transferPdLeader"
   | "evictLeaders"
   | "releaseLeaders"
+  | "setStoreLabels"
   | "close"
 >;
 

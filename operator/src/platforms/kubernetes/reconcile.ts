@@ -9,6 +9,7 @@ import {
   memoryOf,
   type Caches,
   type ClusterMemory,
+  type PdCalls,
   type PlatformDeps,
   type RheaClusterObject,
 } from "./deps.js";
@@ -19,6 +20,7 @@ import { observe } from "./observe.js";
 import { dropPd, pdCalls, pollPd } from "./pd-connection.js";
 import { needsWrite, rememberWrite } from "./status-writer.js";
 import { clusterStatus, storeStatus } from "./status.js";
+import { syncLabels } from "./sync-labels.js";
 import { syncMembers } from "./sync-members.js";
 import { syncObjects } from "./sync-objects.js";
 import { takeTime, type Times } from "./times.js";
@@ -119,6 +121,11 @@ async function act(
   if (!isAllowed) return { failures: 0, blocked: [...decided.blocked, ...blocked], certificates: state };
   await syncObjects(deps.caches, objects, observed, decided, writer);
   const held = await syncMembers(deps.caches, objects, observed, writer);
+  const pd = (): PdCalls => {
+    memory.isViewOutdated = true;
+    return pdCalls(deps, objects, memory);
+  };
+  const unlabelled = await syncLabels(observed, pd, deps.logger);
   const context: ExecuteContext = {
     deps,
     objects,
@@ -127,15 +134,12 @@ async function act(
     isCurrent: () =>
       deps.clock.monotonicMs() - times.nowMs <= MAX_PASS_MS &&
       liveCluster(deps.caches, objects.key)?.metadata?.generation === objects.object.metadata?.generation,
-    pd: () => {
-      memory.isViewOutdated = true;
-      return pdCalls(deps, objects, memory);
-    },
+    pd,
   };
   const failed = await executeAll(deps, context, decided.actions, memory);
   return {
     failures: failed.length,
-    blocked: [...decided.blocked, ...blocked, ...held, ...failed],
+    blocked: [...decided.blocked, ...blocked, ...held, ...unlabelled, ...failed],
     certificates: state,
   };
 }

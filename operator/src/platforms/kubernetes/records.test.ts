@@ -26,7 +26,7 @@ function viewOf(stores: readonly Partial<PdStore>[], members: readonly string[] 
     stores: stores.map((store, index) => ({
       ...{ storeId: index + 1, name: `demo-store-${index}`, state: "up", heartbeatMsAgo: 0, regionCount: 0 },
       ...{ leaderCount: 0, pendingPeerCount: 0, drainedRatio: 0, drainBlocked: "", diskLost: false, usedBytes: 0 },
-      ...{ evictLeadersMsLeft: 0, drainOrigin: "" },
+      ...{ evictLeadersMsLeft: 0, drainOrigin: "", labels: {} },
       ...store,
     })),
   };

@@ -192,6 +192,16 @@ describe("plan of replacement", () => {
     assert.ok(!actionsOf(seen).some((action) => action.startsWith("drain")));
   });
 
+  it("a dead store that holds nothing does not count towards maxReplacements: it may have been the replacement", () => {
+    const stores = [record(0), record(1), record(2, { process: DISK_LOST }), record(3, { process: DISK_LOST })];
+    const lost = { diskLost: true, state: "down" } as const;
+    const known = [pdStore(0), pdStore(1), pdStore(2, lost), pdStore(3, { ...lost, regionCount: 0 })];
+    const seen = observed({ stores, nextOrdinal: 4, view: view({ stores: known, regions: [region(5, [0, 1, 2])] }) });
+    const actions = actionsOf(seen, wanted({ maxReplacements: 1 }));
+    assert(actions.includes("add demo-store-4"), actions.join("; "));
+    assert(actions.includes("remove demo-store-3 from the cluster"), actions.join("; "));
+  });
+
   it("replaces no more than maxReplacements, lost disks first", () => {
     const seen = observed({
       stores: [record(0), record(1, { process: FAILING }), record(2, { process: DISK_LOST }), record(3), record(4)],

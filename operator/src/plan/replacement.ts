@@ -32,7 +32,7 @@ export function planReplacement(context: Context): PlanPart {
   );
 }
 
-/** The dead stores that may be under replacement now, lost disks first, and those beyond `failover.maxReplacements`. */
+/** The dead stores that may be under replacement now, lost disks first, and those beyond `failover.maxReplacements`. Empty ones do not count. */
 export function deadStores({ stores, desired }: Context): {
   readonly taken: readonly JudgedStore[];
   readonly left: readonly JudgedStore[];
@@ -41,7 +41,18 @@ export function deadStores({ stores, desired }: Context): {
   const dead = stores
     .filter(({ verdict }) => verdict.kind === "dead")
     .sort((a, b) => lossFirst(a) - lossFirst(b) || a.record.ordinal - b.record.ordinal);
-  return { taken: dead.slice(0, desired.maxReplacements), left: dead.slice(desired.maxReplacements) };
+  if (desired.maxReplacements === 0) return { taken: [], left: dead };
+  // One that holds nothing needs no repair, and must not stand in the way of one: most likely it was to be a replacement itself.
+  const empty = dead.filter(holdsNothing);
+  const full = dead.filter((store) => !holdsNothing(store));
+  return {
+    taken: [...empty, ...full.slice(0, desired.maxReplacements)],
+    left: full.slice(desired.maxReplacements),
+  };
+}
+
+function holdsNothing({ pd }: JudgedStore): boolean {
+  return pd === undefined || pd.regionCount === 0;
 }
 
 function reportLoss({ record, pd, verdict }: JudgedStore): PlanPart {

@@ -3,5 +3,5 @@
  * `rheactl`'s commands through a tunnel. Called by `bin/kubectl-rhea.ts`. It never changes pods, volumes or regions itself.
  */
 export type { KubeAccess } from "./cluster-objects.js";
-export type { KubeChoice, PluginEnvironment } from "./context.js";
+export type { KubeChoice } from "./context.js";
 export { runPlugin } from "./plugin.js";

@@ -5,16 +5,12 @@
  * of Rhea's objects.
  */
 export { createController } from "./controller.js";
-export type { Controller, ControllerOptions, Reconcile, ReconcileResult } from "./controller.js";
 export { createEventRecorder } from "./event-recorder.js";
-export type { EventInput, EventRecorder, EventRecorderOptions } from "./event-recorder.js";
+export type { EventRecorder } from "./event-recorder.js";
 export { createExpectations } from "./expectations.js";
-export type { CacheState, Expectations } from "./expectations.js";
+export type { Expectations } from "./expectations.js";
 export { startHealthServer } from "./health-server.js";
-export type { HealthServerOptions } from "./health-server.js";
 export { createLeaderElection } from "./leader-election.js";
-export type { LeaderElection, LeaderElectionOptions } from "./leader-election.js";
 export { createRuntimeMetrics } from "./metrics.js";
-export type { QueueMetrics, ReconcileOutcome, RuntimeMetrics } from "./metrics.js";
+export type { RuntimeMetrics } from "./metrics.js";
 export { createWorkQueue } from "./work-queue.js";
-export type { WorkQueue, WorkQueueOptions } from "./work-queue.js";

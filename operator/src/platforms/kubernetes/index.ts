@@ -5,7 +5,6 @@
  * what is between them and the API server. Level-based: all that matters is in Kubernetes and in PD, and what is remembered (deps.ts)
  * may be lost at any moment. Clock, timers, randomness, API server and PD come from outside.
  */
-export { createClusterController } from "./controller.js";
 export { createPlatformMetrics } from "./metrics.js";
 export { startOperator } from "./operator.js";
 export type { PdCalls, PdTarget } from "./deps.js";

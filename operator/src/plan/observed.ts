@@ -185,6 +185,8 @@ export interface Observed {
   readonly nextPdOrdinal: number;
   /** Absent when PD has not answered since the operator started. */
   readonly view: PdView | undefined;
+  /** What kept PD from answering when it was asked last, as `CODE: message`; the same text while the same keeps it. Absent while it answers. */
+  readonly pdError?: string;
   /** What {@link Plan.autoscale} said at the last look. */
   readonly autoscale?: AutoscaleMemory;
   /** Unix time of this look in ms, for times that users wrote; everything else is on the clock of `now`. */

@@ -100,13 +100,14 @@ function modeNow({ mode, pause }: DesiredCluster, wallMs: number): DesiredCluste
   return mode === "Paused" && pause?.untilMs !== undefined && wallMs >= pause.untilMs ? "Reconcile" : mode;
 }
 
-function stalePd({ view, pds }: Context): PlanPart {
+function stalePd({ view, pds, observed: { pdError } }: Context): PlanPart {
   if (view !== undefined) return NOTHING;
   const running = pds.filter(({ record }) => record.initialised && record.process.kind === "running");
   const [first] = running;
   if (first === undefined) return NOTHING;
   const object = running.length === 1 ? first.record.name : "pd";
-  return blocked(object, "PD does not answer: regions and stores are left as they are until it does");
+  const why = pdError === undefined ? "" : ` (${pdError})`;
+  return blocked(object, `PD does not answer${why}: regions and stores are left as they are until it does`);
 }
 
 /** Reports stores that have filled nine tenths of `stores.storage.size`. */

@@ -129,6 +129,8 @@ export interface ClusterMemory {
   pd: { readonly identity: string; readonly calls: PdCalls } | undefined;
   /** PD's last answer and when it was asked, on the monotonic clock. */
   view: { readonly value: PdView; readonly atMs: number } | undefined;
+  /** What kept PD from answering when it was asked last; absent while it answers. `seenMs` is when the same was met last, on the monotonic clock. */
+  pdError: { readonly text: string; readonly seenMs: number } | undefined;
   /** PD was told to do something since: its last answer is from before. */
   isViewOutdated: boolean;
   /** The runs of containers, by uid of their pod. */
@@ -165,6 +167,7 @@ export function memoryOf(memory: Map<string, ClusterMemory>, key: string, uid: s
     uid,
     pd: undefined,
     view: undefined,
+    pdError: undefined,
     isViewOutdated: false,
     runs: new Map(),
     goneNodes: new Map(),

@@ -21,6 +21,7 @@ export function observe(
     nextOrdinal: nextOrdinal(sources, "store"),
     nextPdOrdinal: nextOrdinal(sources, "pd"),
     view,
+    ...(memory.pdError === undefined ? {} : { pdError: memory.pdError.text }),
     ...(autoscale === undefined ? {} : { autoscale }),
     wallMs: times.wallMs,
   };

@@ -10,6 +10,9 @@ import type { ClusterMemory, PdCalls, PdCredentials, PdTarget, PlatformDeps } fr
 /** An answer older than this is asked for anew. Events of Kubernetes come in bursts. */
 const REUSE_MS = 400;
 const TIMEOUT_MS = 1_500;
+/** What kept PD from answering is told until it has not been met for this long: members that fail differently are asked in turn. */
+const ERROR_HOLD_MS = 15_000;
+const MAX_ERROR_LENGTH = 200;
 
 type Deps = Pick<PlatformDeps, "caches" | "clock" | "connectPd" | "logger">;
 
@@ -18,18 +21,38 @@ export async function pollPd(deps: Deps, objects: ClusterObjects, memory: Cluste
   const { clock } = deps;
   const isFresh =
     !memory.isViewOutdated && memory.view !== undefined && clock.monotonicMs() - memory.view.atMs < REUSE_MS;
-  if (!isFresh && canAnswer(deps, objects)) {
+  if (!canAnswer(deps, objects)) {
+    memory.pdError = undefined; // it is not asked: what runs and what does not says it all
+  } else if (!isFresh) {
     const atMs = clock.monotonicMs();
     try {
       memory.view = { value: await readPdView(pdCalls(deps, objects, memory), TIMEOUT_MS), atMs };
       memory.isViewOutdated = false;
+      memory.pdError = undefined;
     } catch (error) {
-      deps.logger.log("debug", "pd does not answer", { cluster: objects.key, error: RheaError.from(error).message });
+      const text = describeError(RheaError.from(error));
+      deps.logger.log("debug", "pd does not answer", { cluster: objects.key, error: text });
+      memory.pdError = holdError(memory.pdError, text, clock.monotonicMs());
       dropPd(memory); // a fresh connection does not wait out the back-off of a broken one
     }
   }
   if (memory.view === undefined) return undefined;
   return { ...memory.view.value, ageMs: clock.monotonicMs() - memory.view.atMs };
+}
+
+/** Says what went wrong in one line. That the time for repeating a call ran out is not it: what failed each time is. */
+function describeError(error: RheaError): string {
+  const { code, message } =
+    error.code === "DEADLINE_EXCEEDED" && error.cause instanceof RheaError ? error.cause : error;
+  const text = `${code}: ${message.replace(/\s+/g, " ").trim()}`;
+  return text.length <= MAX_ERROR_LENGTH ? text : `${text.slice(0, MAX_ERROR_LENGTH - 1)}…`;
+}
+
+/** Keeps the text while the same error is met now and then, with whatever numbers, so that the status does not change all the time. */
+function holdError(last: ClusterMemory["pdError"], text: string, nowMs: number): NonNullable<ClusterMemory["pdError"]> {
+  const shape = (words: string): string => words.replace(/\d+(\.\d+)?/g, "0");
+  if (last !== undefined && shape(last.text) === shape(text)) return { text: last.text, seenMs: nowMs };
+  return last !== undefined && nowMs - last.seenMs < ERROR_HOLD_MS ? last : { text, seenMs: nowMs };
 }
 
 /** Returns the calls to the cluster's PD, over a new connection when its members or the certificate have changed. */

@@ -89,8 +89,10 @@ export function answers(store: JudgedStore): boolean {
 }
 
 /** Whether what it is now will be something else within seconds without anybody's doing: nothing is decided by it. */
-export function isInTransit({ verdict, record: { process } }: JudgedStore): boolean {
+export function isInTransit({ verdict, record }: JudgedStore): boolean {
+  const { process } = record;
   if (verdict.kind === "starting") return true;
+  if (hostLossOf(record) !== undefined) return false;
   if (verdict.kind === "pending") return process.kind === "pending" && process.cause === "starting";
   if (verdict.kind !== "down" || process.kind === "stopping") return verdict.kind === "down";
   return process.kind === "stopped" || (process.kind === "exited" && process.failures <= 1);

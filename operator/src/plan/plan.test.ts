@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import type { DesiredCluster } from "../api/resolve.js";
-import type { Observed, PdStore, ProcessState } from "./observed.js";
+import type { Observed, ProcessState } from "./observed.js";
 import {
   DISK_LOST,
-  FAILING,
   KILLED,
   NOW,
-  RUNNING,
   actionsOf,
   blockedOf,
   observed,
@@ -91,87 +89,6 @@ describe("plan of a new cluster", () => {
   });
 });
 
-describe("plan for one store, by what is wanted, PD's state and the process", () => {
-  const unknown = "unknown" as const;
-  const stopped: ProcessState = { kind: "stopped" };
-  const stopping: ProcessState = { kind: "stopping", sinceMs: NOW - 100 };
-  const up: Partial<PdStore> = {};
-  const silent: Partial<PdStore> = { state: "down", heartbeatMsAgo: 400_000 };
-  const draining: Partial<PdStore> = { state: "draining" };
-  const drained: Partial<PdStore> = { state: "draining", regionCount: 0, drainedRatio: 1 };
-  const tombstone: Partial<PdStore> = { state: "tombstone", regionCount: 0, heartbeatMsAgo: 9_000 };
-
-  const lost = ["tell pd that the disk of demo-store-3 is lost", "add demo-store-4"];
-  const rows: readonly (readonly [
-    pd: Partial<PdStore> | "unknown",
-    process: ProcessState,
-    keep: string[],
-    leave: string[],
-  ])[] = [
-    // PD's state, process      the store is wanted (4)                        it is one too many (3)
-    [up, RUNNING, [], ["drain demo-store-3"]],
-    [up, KILLED, ["start demo-store-3"], ["start demo-store-3"]],
-    [up, stopped, ["start demo-store-3"], ["start demo-store-3"]],
-    [up, stopping, [], []],
-    [up, DISK_LOST, lost, [lost[0] ?? ""]],
-    [silent, RUNNING, ["restart demo-store-3"], ["restart demo-store-3", "drain demo-store-3"]],
-    [silent, KILLED, ["start demo-store-3"], ["start demo-store-3"]],
-    [silent, FAILING, ["start demo-store-3", "add demo-store-4"], ["start demo-store-3"]],
-    [silent, DISK_LOST, lost, [lost[0] ?? ""]],
-    [draining, RUNNING, ["cancel the drain of demo-store-3"], []],
-    [draining, KILLED, ["start demo-store-3", "cancel the drain of demo-store-3"], ["start demo-store-3"]],
-    [draining, DISK_LOST, lost, [lost[0] ?? ""]],
-    [drained, RUNNING, ["cancel the drain of demo-store-3"], ["remove demo-store-3 from the cluster"]],
-    [
-      drained,
-      KILLED,
-      ["start demo-store-3", "cancel the drain of demo-store-3"],
-      ["start demo-store-3", "remove demo-store-3 from the cluster"],
-    ],
-    [tombstone, RUNNING, ["stop demo-store-3", "add demo-store-4"], ["stop demo-store-3"]],
-    [tombstone, KILLED, ["delete the data of demo-store-3", "add demo-store-4"], ["delete the data of demo-store-3"]],
-    [
-      tombstone,
-      DISK_LOST,
-      ["delete the data of demo-store-3", "add demo-store-4"],
-      ["delete the data of demo-store-3"],
-    ],
-    [unknown, RUNNING, [], []],
-    [unknown, KILLED, ["start demo-store-3"], ["delete the data of demo-store-3"]],
-    [unknown, DISK_LOST, ["delete the data of demo-store-3", "add demo-store-4"], ["delete the data of demo-store-3"]],
-  ];
-  const seenWith = (pd: Partial<PdStore> | "unknown", process: ProcessState): Observed => {
-    const isKnown = pd !== "unknown";
-    const isDraining = isKnown && pd.state === "draining";
-    return observed({
-      stores: [
-        record(0),
-        record(1),
-        record(2),
-        record(3, { process, drainedByOperator: isDraining, initialised: isKnown }),
-      ],
-      nextOrdinal: 4,
-      view: view({
-        stores: [pdStore(0), pdStore(1), pdStore(2), ...(isKnown ? [pdStore(3, { regionCount: 1, ...pd })] : [])],
-        regions: [region(5, [0, 1, 2]), ...(isKnown && pd.regionCount !== 0 ? [region(6, [1, 2, 3])] : [])],
-      }),
-    });
-  };
-  const name = (pd: Partial<PdStore> | "unknown", process: ProcessState) =>
-    `${pd === "unknown" ? pd : pd === drained ? "drained" : (pd.state ?? "up")} and ${process.kind}${process.kind === "exited" ? ` (${process.signal ?? process.code})` : ""}`;
-  /** Replacements of peers depend on the regions and are tested below. */
-  const storesOnly = (actions: readonly string[]) => actions.filter((action) => !action.startsWith("region "));
-
-  for (const [pd, process, keep, leave] of rows) {
-    it(`keeps a wanted store that is ${name(pd, process)}`, () => {
-      assert.deepEqual(storesOnly(actionsOf(seenWith(pd, process), wanted({ storeReplicas: 4 }))), keep);
-    });
-    it(`lets go of a store that is ${name(pd, process)}`, () => {
-      assert.deepEqual(storesOnly(actionsOf(seenWith(pd, process), wanted({ storeReplicas: 3 }))), leave);
-    });
-  }
-});
-
 describe("plan of processes", () => {
   const exited = (failures: number, agoMs: number): ProcessState => ({
     kind: "exited",
@@ -231,6 +148,10 @@ describe("plan of processes", () => {
     });
     assert.deepEqual(actionsOf(seen, wanted({ storeReplicas: 5 })), ["start demo-store-1"]);
     assert.match(blockedOf(seen), /demo-pd-0: PD does not answer/);
+    assert.match(
+      blockedOf({ ...seen, pdError: "UNAVAILABLE: refused" }),
+      /demo-pd-0: PD does not answer \(UNAVAILABLE: refused\): regions and stores are left as they are until it does/,
+    );
   });
 
   it("stops stores first and PD last when it is suspended", () => {

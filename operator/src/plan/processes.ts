@@ -107,6 +107,7 @@ function restartSilent(context: Context): PlanPart {
     const { record, verdict, pd } = store;
     const { process } = record;
     if (process.kind !== "running" || verdict.kind !== "silent" || hostLossOf(record) !== undefined) return [];
+    if (record.directory === "terminating") return []; // its volume would go with it
     const silentMs = (pd?.heartbeatMsAgo ?? 0) + (context.view?.ageMs ?? 0);
     const unheardMs = Math.min(now - Math.max(process.sinceMs, record.host?.sinceMs ?? 0), silentMs);
     const limitMs = outdatedOf(process) === undefined ? desired.deadAfterMs : START_GRACE_MS;

@@ -51,7 +51,9 @@ function restartBroken({ stores, pds }: Context): PlanPart {
 function rollStores(context: Context): PlanPart {
   const { view, stores, now } = context;
   if (view === undefined) return NOTHING;
-  const members = stores.filter(isMember).filter(isRegistered);
+  const members = stores
+    .filter((store) => isMember(store) && store.record.directory !== "terminating") // its volume would go with it
+    .filter(isRegistered);
   const isOutdated = ({ record: { process } }: RegisteredStore) =>
     process.kind === "running" && outdatedOf(process) !== undefined;
   const isUnderWay = (store: RegisteredStore) => {

@@ -42,6 +42,34 @@ describe("cluster file", () => {
     assert.throws(() => search({ dataDir: "nowhere" }), { code: "INVALID_ARGUMENT", message: /nowhere.cluster\.json/ });
   });
 
+  it("may lie anywhere and be named by flag or variable, with files that are named relative to it", () => {
+    place(at("work"), '{"clusterId": 7, "pd": ["127.0.0.1:7400"]}');
+    mkdirSync(at("etc"));
+    const content = {
+      clusterId: 9,
+      pd: ["demo-pd:7400"],
+      tls: { caFile: "ca.crt", certFile: "tls.crt", keyFile: "tls.key" },
+    };
+    writeFileSync(at("etc", "cluster.json"), JSON.stringify(content));
+    const tls = { caFile: at("etc", "ca.crt"), certFile: at("etc", "tls.crt"), keyFile: at("etc", "tls.key") };
+    const env = { RHEA_CLUSTER_FILE: at("etc", "cluster.json"), RHEA_PD: "other:1" };
+    for (const found of [search({ clusterFile: "../../etc/cluster.json" }), search({ env })])
+      assert.deepEqual([found.pd, found.clusterId, found.tls], [["demo-pd:7400"], 9, tls]);
+    assert.deepEqual(search({ env, pd: "a:1" }).pd, ["a:1"]);
+    assert.equal(search({ env, dataDir: "../.rhea" }).clusterId, 7, "a flag wins over the variable");
+    assert.equal(search({ env: { RHEA_CLUSTER_FILE: "" } }).clusterId, 7);
+  });
+
+  it("must be there when it is named", () => {
+    place(at("work"), '{"pd": ["a:1"]}');
+    const missing = at("nowhere.json");
+    assert.throws(() => search({ clusterFile: missing }), {
+      code: "INVALID_ARGUMENT",
+      message: /--cluster-file.*nowhere/,
+    });
+    assert.throws(() => search({ env: { RHEA_CLUSTER_FILE: missing } }), { message: /RHEA_CLUSTER_FILE.*nowhere/ });
+  });
+
   it("is replaced by RHEA_PD where there is none", () => {
     assert.deepEqual(search({ env: { RHEA_PD: "a:1,b:2" } }).pd, ["a:1", "b:2"]);
     assert.throws(() => search(), { code: "INVALID_ARGUMENT", message: /npm start.*RHEA_PD.*--pd/ });

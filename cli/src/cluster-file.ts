@@ -1,4 +1,4 @@
-/** Finds the cluster: by flag, by the file that `npm start` leaves in its data directory, else by RHEA_PD. */
+/** Finds the cluster: by flag, by a cluster.json (that of a mounted Secret, or what `npm start` leaves in its data directory), else by RHEA_PD. */
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { RheaError, tlsFiles, type TlsFiles } from "@rhea/common";
@@ -22,6 +22,8 @@ export interface FoundCluster {
 export interface ClusterSearch {
   /** `--pd`: addresses separated by commas. */
   readonly pd?: string | undefined;
+  /** `--cluster-file`: a cluster.json, wherever it lies. */
+  readonly clusterFile?: string | undefined;
   /** `--data-dir`: the data directory of an `npm start`. */
   readonly dataDir?: string | undefined;
   readonly clusterId?: number | undefined;
@@ -48,6 +50,22 @@ function readClusterFile(path: string): FoundCluster | undefined {
   } catch {
     return undefined; // not here; whoever needs it names where else to look
   }
+  return parseClusterFile(text, path);
+}
+
+/** Reads a file that was named: it must be there. */
+function readNamedFile(path: string, source: string): FoundCluster {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const { message } = RheaError.from(cause);
+    throw new RheaError("INVALID_ARGUMENT", `${source}: cannot read the cluster file: ${message}`, { cause });
+  }
+  return parseClusterFile(text, path);
+}
+
+function parseClusterFile(text: string, path: string): FoundCluster {
   let content: unknown;
   try {
     content = JSON.parse(text);
@@ -116,8 +134,8 @@ function upwards(from: string): string[] {
 }
 
 /**
- * Order: `--pd`; `--data-dir`; `.rhea/cluster.json` in the working directory, its parents and the project; RHEA_PD (cluster id: RHEA_CLUSTER_ID or 1). A given
- * `--cluster-id` wins over any source; so do TLS files by flag or variable over the cluster file's. Throws INVALID_ARGUMENT when nothing is found, INVALID_CONFIG for a broken file.
+ * Order: `--pd`; `--cluster-file`; `--data-dir`; RHEA_CLUSTER_FILE; `.rhea/cluster.json` in the working directory, its parents and the project;
+ * RHEA_PD (cluster id: RHEA_CLUSTER_ID or 1). A given `--cluster-id` wins over any source; so do TLS files by flag or variable over the cluster file's. Throws INVALID_ARGUMENT when nothing is found, INVALID_CONFIG for a broken file.
  */
 export function findCluster(search: ClusterSearch): FoundCluster {
   const tls = givenTls(search);
@@ -128,6 +146,8 @@ export function findCluster(search: ClusterSearch): FoundCluster {
   });
   if (search.pd !== undefined)
     return withId({ pd: splitAddresses(search.pd, "--pd"), stores: [], clusterId: 1, source: "--pd" });
+  if (search.clusterFile !== undefined)
+    return withId(readNamedFile(resolve(search.cwd, search.clusterFile), "--cluster-file"));
   if (search.dataDir !== undefined) {
     const path = resolve(search.cwd, search.dataDir, FILE);
     const found = readClusterFile(path);
@@ -137,6 +157,8 @@ export function findCluster(search: ClusterSearch): FoundCluster {
       `--data-dir: there is no ${path}: is this the data directory of an npm start?`,
     );
   }
+  const { RHEA_CLUSTER_FILE: namedFile = "" } = search.env;
+  if (namedFile !== "") return withId(readNamedFile(resolve(search.cwd, namedFile), "RHEA_CLUSTER_FILE"));
   for (const directory of [...upwards(search.cwd), search.projectRoot]) {
     const found = readClusterFile(join(directory, DATA_DIR, FILE));
     if (found !== undefined) return withId(found);
@@ -148,6 +170,6 @@ export function findCluster(search: ClusterSearch): FoundCluster {
   }
   throw new RheaError(
     "INVALID_ARGUMENT",
-    `no cluster found: start one with npm start (it writes ${DATA_DIR}/${FILE}), set RHEA_PD=host:port or pass --pd host:port`,
+    `no cluster found: start one with npm start (it writes ${DATA_DIR}/${FILE}), set RHEA_PD=host:port or pass --pd host:port or --cluster-file PATH`,
   );
 }

@@ -14,6 +14,7 @@ import type { OutputFormat } from "./output.js";
 
 interface GlobalOptions {
   readonly pd?: string;
+  readonly clusterFile?: string;
   readonly dataDir?: string;
   readonly clusterId?: string;
   readonly caFile?: string;
@@ -63,6 +64,7 @@ function buildProgram(cli: CliEnvironment): Command {
     .description("Reads, writes and administers a Rhea cluster.")
     .version((createRequire(import.meta.url)("../package.json") as { version: string }).version)
     .option("--pd <addresses>", "PD members, host:port[,host:port]; default: the cluster of npm start, else RHEA_PD")
+    .option("--cluster-file <path>", "a cluster.json, as in the Secret NAME-client; default: RHEA_CLUSTER_FILE")
     .option("--data-dir <dir>", "data directory of an npm start, where it is not found by itself")
     .option("--cluster-id <id>", "id of the cluster at that PD")
     .option("--ca-file <path>", "CAs that the servers' certificates are signed by; default: RHEA_CA_FILE")
@@ -79,7 +81,7 @@ function buildProgram(cli: CliEnvironment): Command {
     const clusterId = options.clusterId === undefined ? undefined : parseWhole(options.clusterId, "--cluster-id");
     const session = new Session(cli, () => ({
       ...findCluster({
-        ...{ pd: options.pd, dataDir: options.dataDir, clusterId },
+        ...{ pd: options.pd, clusterFile: options.clusterFile, dataDir: options.dataDir, clusterId },
         tls: { caFile: options.caFile, certFile: options.certFile, keyFile: options.keyFile },
         ...{ cwd: cli.cwd, projectRoot: cli.projectRoot, env: cli.env },
       }),

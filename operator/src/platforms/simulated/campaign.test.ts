@@ -20,14 +20,15 @@ const SOMETIMES = [
   "watch silent",
 ];
 
-/** Planted bugs, and worlds that are known to catch them. */
+/** Planted bugs, and worlds that caught them last; the others up to 14 run only if these do not any more. */
 const PLANTED: readonly { readonly mutation: Mutation; readonly seeds: readonly number[] }[] = [
   { mutation: "writesSpec", seeds: [1] },
-  { mutation: "deletesVolumesEarly", seeds: [3, 6, 1, 2, 4, 5, 7, 8, 9, 10] },
-  { mutation: "killsAtOnce", seeds: [1, 2, 6, 3, 4, 5, 7, 8, 9, 10] },
+  { mutation: "deletesVolumesEarly", seeds: [12, 1, 8, 11] },
+  { mutation: "killsAtOnce", seeds: [9, 10, 11] },
   { mutation: "forgetsOrdinals", seeds: [4, 1] },
-  { mutation: "noReplacementCap", seeds: [2, 7, 14, 1, 3, 4, 5, 6, 8, 9] },
+  { mutation: "noReplacementCap", seeds: [3] },
 ];
+const OTHERS = Array.from({ length: 14 }, (_, index) => index + 1);
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const replay = (seed: number): string => `SEED=${seed} npx mocha operator/src/platforms/simulated/campaign.test.ts`;
@@ -73,13 +74,13 @@ if (given !== undefined) {
     for (const { mutation, seeds } of PLANTED) {
       it(`notices the planted bug ${mutation}`, async function () {
         this.timeout(TIMEOUT_MS);
-        for (const seed of seeds) {
+        for (const seed of new Set([...seeds, ...OTHERS])) {
           const { failure } = await runSeed(seed, { mutation });
           if (failure === undefined) continue;
           print(`${mutation}: seed ${seed} says ${failure.slice(0, 200)}`);
           return;
         }
-        assert.fail(`none of the seeds ${seeds.join(", ")} notices ${mutation}`);
+        assert.fail(`none of the first ${OTHERS.length} seeds notices ${mutation}`);
       });
     }
   });

@@ -131,6 +131,8 @@ export interface ClusterMemory {
   view: { readonly value: PdView; readonly atMs: number } | undefined;
   /** What kept PD from answering when it was asked last; absent while it answers. `seenMs` is when the same was met last, on the monotonic clock. */
   pdError: { readonly text: string; readonly seenMs: number } | undefined;
+  /** Times in a row that PD did not answer. */
+  pdFailures: number;
   /** PD was told to do something since: its last answer is from before. */
   isViewOutdated: boolean;
   /** The runs of containers, by uid of their pod. */
@@ -168,6 +170,7 @@ export function memoryOf(memory: Map<string, ClusterMemory>, key: string, uid: s
     pd: undefined,
     view: undefined,
     pdError: undefined,
+    pdFailures: 0,
     isViewOutdated: false,
     runs: new Map(),
     goneNodes: new Map(),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RheaError, silentLogger } from "@rhea/common";
 import { RESOURCES } from "../../kube/index.js";
 import { labelsOf } from "../../specs/index.js";
-import { memoryOf, type PdCalls } from "./deps.js";
+import { memoryOf, type PdCalls, type PdTarget } from "./deps.js";
 import { pollPd } from "./pd-connection.js";
 import { makeFixture } from "./platform-fixture.js";
 
@@ -14,7 +14,9 @@ function makePd() {
     fixture.put(RESOURCES.pods, {
       metadata: { name: "demo-pd-0", namespace: "ns", labels: labelsOf({ name: "demo" }, "pd", "demo-pd-0") },
       spec: { containers: [] },
-      status: { containerStatuses: [{ name: "pd", ready: true, restartCount: 0, state: now }] },
+      status: {
+        containerStatuses: [{ name: "pd", ready: true, restartCount: 0, image: "rhea:1", imageID: "", state: now }],
+      },
     });
   };
   setPod(state);
@@ -82,5 +84,62 @@ describe("what keeps PD from answering", () => {
     assert.equal(text?.length, 200);
     pd.setPod({ waiting: {} });
     assert.equal(await pd.poll(unavailable("y")), undefined);
+  });
+});
+
+describe("the member of PD that is asked", () => {
+  /** Three members whose pods are ready or not; `dead` ones never answer. Returns who was asked first, poll by poll. */
+  async function firstAsked(ready: readonly boolean[], dead: readonly number[], polls: number) {
+    const fixture = makeFixture({ tls: { enabled: false } });
+    for (const [ordinal, isReady] of ready.entries()) {
+      const name = `demo-pd-${ordinal}`;
+      fixture.put(RESOURCES.pods, {
+        metadata: { name, namespace: "ns", labels: labelsOf({ name: "demo" }, "pd", name) },
+        spec: { containers: [] },
+        status: {
+          conditions: [{ type: "Ready", status: isReady ? "True" : "False" }],
+          containerStatuses: [
+            { name: "pd", ready: isReady, restartCount: 0, image: "rhea:1", imageID: "", state: { running: {} } },
+          ],
+        },
+      });
+    }
+    const asked: string[] = [];
+    const memory = memoryOf(new Map(), "ns/demo", "cluster-1");
+    let nowMs = 0;
+    const deps = {
+      caches: fixture.caches,
+      clock: { monotonicMs: () => nowMs, wallMs: () => nowMs },
+      connectPd: ({ addresses }: PdTarget) => {
+        const name = addresses[0]?.split(".", 1)[0] ?? "";
+        asked.push(name);
+        const isDead = dead.some((ordinal) => name === `demo-pd-${ordinal}`);
+        const info = { bootstrapped: false, members: [], config: null };
+        return {
+          clusterInfo: () => (isDead ? Promise.reject(unavailable("silent")) : Promise.resolve(info)),
+          members: () => Promise.resolve([]),
+          stores: () => Promise.resolve([]),
+          operations: () => Promise.resolve([]),
+          close: () => undefined,
+        } as unknown as PdCalls;
+      },
+      logger: silentLogger,
+    };
+    for (let poll = 0; poll < polls; poll++) {
+      nowMs += 1_000;
+      await pollPd(deps, fixture.objects(), memory);
+    }
+    return { asked, hasView: memory.view !== undefined };
+  }
+
+  it("is one whose pod is ready", async () => {
+    const { asked } = await firstAsked([false, true, true], [0], 1);
+    assert.deepEqual(asked, ["demo-pd-1"]);
+  });
+
+  it("is another one after each failure, so that one on a silent node keeps nobody from the others", async () => {
+    const { asked, hasView } = await firstAsked([true, true, true], [0, 1], 3);
+    assert.deepEqual(asked, ["demo-pd-0", "demo-pd-1", "demo-pd-2"]);
+    assert.equal(hasView, true);
   });
 });

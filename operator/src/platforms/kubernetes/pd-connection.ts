@@ -29,11 +29,13 @@ export async function pollPd(deps: Deps, objects: ClusterObjects, memory: Cluste
       memory.view = { value: await readPdView(pdCalls(deps, objects, memory), TIMEOUT_MS), atMs };
       memory.isViewOutdated = false;
       memory.pdError = undefined;
+      memory.pdFailures = 0;
     } catch (error) {
       const text = describeError(RheaError.from(error));
       deps.logger.log("debug", "pd does not answer", { cluster: objects.key, error: text });
       memory.pdError = holdError(memory.pdError, text, clock.monotonicMs());
       dropPd(memory); // a fresh connection does not wait out the back-off of a broken one
+      memory.pdFailures++; // and begins with another member: the first may be on a node that is gone
     }
   }
   if (memory.view === undefined) return undefined;
@@ -57,8 +59,8 @@ function holdError(last: ClusterMemory["pdError"], text: string, nowMs: number):
 
 /** Returns the calls to the cluster's PD, over a new connection when its members or the certificate have changed. */
 export function pdCalls(deps: Deps, objects: ClusterObjects, memory: ClusterMemory): PdCalls {
-  const target = targetOf(deps, objects);
-  const identity = [...target.addresses, target.tls?.cert ?? "", target.tls?.ca ?? ""].join(" ");
+  const target = targetOf(deps, objects, memory);
+  const identity = [...[...target.addresses].sort(), target.tls?.cert ?? "", target.tls?.ca ?? ""].join(" ");
   if (memory.pd?.identity === identity) return memory.pd.calls;
   dropPd(memory);
   const calls = deps.connectPd(target);
@@ -78,8 +80,9 @@ function canAnswer({ caches }: Deps, { pods, desired, identity }: ClusterObjects
   return [...pods.pd.values()].some(({ status }) => status?.containerStatuses?.[0]?.state?.running !== undefined);
 }
 
-function targetOf({ caches }: Deps, { key, identity, pods, desired }: ClusterObjects): PdTarget {
-  const members = [...pods.pd.keys()].sort().map((name) => memberAddress(identity, "pd", name));
+function targetOf({ caches }: Deps, objects: ClusterObjects, memory: ClusterMemory): PdTarget {
+  const { key, identity, desired } = objects;
+  const members = inOrderOfHope(objects, memory).map((name) => memberAddress(identity, "pd", name));
   const addresses = members.length > 0 ? members : [serviceAddress(identity, "pd")];
   const secret = caches.secrets.store.get(`${identity.namespace}/${clientSecretName(identity)}`);
   const tls = desired.tls.isEnabled ? credentialsOf(secret) : undefined;
@@ -94,6 +97,19 @@ function targetOf({ caches }: Deps, { key, identity, pods, desired }: ClusterObj
     },
     ...(tls === undefined ? {} : { tls }),
   };
+}
+
+/** Names the members: the ready ones first, of those the one that led last; each failure moves on to the next. */
+function inOrderOfHope({ pods }: ClusterObjects, { view, pdFailures }: ClusterMemory): readonly string[] {
+  const leader = view?.value.members.find(({ isLeader }) => isLeader)?.name;
+  const rank = (name: string) => {
+    const conditions = pods.pd.get(name)?.status?.conditions ?? [];
+    const isReady = conditions.some(({ type, status }) => type === "Ready" && status === "True");
+    return (isReady ? 0 : 2) + (name === leader ? 0 : 1);
+  };
+  const names = [...pods.pd.keys()].sort().sort((a, b) => rank(a) - rank(b));
+  const first = names.length === 0 ? 0 : pdFailures % names.length;
+  return [...names.slice(first), ...names.slice(0, first)];
 }
 
 function credentialsOf(secret: Secret | undefined): PdCredentials | undefined {

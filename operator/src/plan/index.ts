@@ -1,7 +1,8 @@
 /**
  * plan: the operator's decisions, pure. `plan(observed, desired, now)` is called by every platform in its loop (observe, plan,
- * execute); it does no I/O, keeps no state and never waits. Parts: `judge` (what is each store), `processes`, `cluster-config`,
- * `replacement`, `scale`, `status`.
+ * execute); it does no I/O, keeps no state and never waits. `judge` and `judge-pd` say what each store and PD member is; then each concern
+ * decides alone: `pd-members`, `processes`, `cluster-config`, `replacement`, `scale` (with `drains`, `victim`), `rollout` (with
+ * `pd-rollout`), `cordon`, `autoscale`, `disruptions`; `status` and `conditions` tell. `simulation` is a cluster on paper for the tests.
  */
 export { plan } from "./plan.js";
 export type { Plan } from "./plan.js";

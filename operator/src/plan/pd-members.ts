@@ -17,7 +17,7 @@ export function planPdMembers(context: Context): PlanPart {
   if (pds.length === 0) return addMember(context, true, "the cluster needs a placement driver", "there is none");
   if (view === undefined) return joinParts(...pds.map(lostForGood));
   const buried = joinParts(...pds.map((pd) => bury(pd, context, view)));
-  if (buried.actions.length > 0) return buried;
+  if (buried.actions.length > 0 || pds.some(({ verdict }) => verdict.kind === "removed")) return buried;
   const orphans = removeOrphans(context, view);
   if (orphans !== NOTHING) return orphans;
   const dead = pds.find(({ verdict }) => verdict.kind === "dead");

@@ -197,6 +197,22 @@ describe("plan of processes", () => {
   });
 });
 
+describe("a pause", () => {
+  const stores = [record(0), record(1), record(2, { process: KILLED })];
+  const paused = (untilMs?: number) =>
+    wanted({ mode: "Paused", pause: { reason: "moving house", ...(untilMs === undefined ? {} : { untilMs }) } });
+
+  it("lasts until it is over, by the user's clock, and says why", () => {
+    const seen = observed({ stores, wallMs: 1_000_000 });
+    assert.deepEqual(actionsOf(seen, paused()), []);
+    assert.deepEqual(actionsOf(seen, paused(1_000_001)), []);
+    assert.match(blockedOf(seen, paused(1_000_001)), /mode is Paused \(moving house\)/);
+    assert.equal(plan(seen, paused(1_000_001), NOW).blocked[0]?.nextTryMs, NOW + 1);
+    assert.deepEqual(actionsOf(seen, paused(1_000_000)), ["start demo-store-2"]);
+    assert.equal(plan(seen, paused(1_000_000), NOW).mode, "Reconcile");
+  });
+});
+
 describe("plan of the configuration", () => {
   it("sets what differs and says from what to what", () => {
     const seen = observed({ view: view({ config: { ...view().config, repair: "pd", operationLimit: 8 } }) });
@@ -240,5 +256,56 @@ describe("status of a plan", () => {
       /demo-store-2: it uses more than 9 tenths of 100 bytes/,
     );
     assert.equal(conditionOf(seen, "Ready", wanted({ storageBytes: 100 })), "True Ready");
+  });
+
+  it("is the same at the next look while nothing changes, settled or blocked", () => {
+    const later = (seen: Observed, ms: number): Observed => ({
+      ...seen,
+      view: seen.view && {
+        ...seen.view,
+        stores: seen.view.stores.map((store) =>
+          store.state === "up" ? store : { ...store, heartbeatMsAgo: store.heartbeatMsAgo + ms },
+        ),
+      },
+      wallMs: seen.wallMs + ms,
+    });
+    const silent = pdStore(2, { state: "down", heartbeatMsAgo: 400_000 });
+    const pending: ProcessState = {
+      kind: "pending",
+      sinceMs: 0,
+      cause: "volume",
+      why: "no default StorageClass: set one",
+    };
+    const crashing = { ...KILLED, failures: 9, failingSinceMs: 0, restartsByItself: true } as ProcessState;
+    const cases: readonly (readonly [Observed, DesiredCluster])[] = [
+      [observed(), wanted()],
+      [observed({ stores: [record(0), record(1), record(2, { process: pending })] }), wanted()],
+      [observed({ stores: [record(0), record(1), record(2, { process: crashing })] }), wanted({ maxReplacements: 0 })],
+      [
+        observed({
+          stores: [record(0), record(1), record(2, { process: DISK_LOST })],
+          view: view({ stores: [pdStore(0), pdStore(1), silent] }),
+        }),
+        wanted({ maxReplacements: 0 }),
+      ],
+    ];
+    for (const [seen, desired] of cases) {
+      const first = plan(seen, desired, NOW);
+      const second = plan(later(seen, 61_000), desired, NOW + 61_000);
+      assert.deepEqual([second.status, second.blocked], [first.status, first.blocked]);
+    }
+  });
+
+  it("shows what cannot begin to run as Pending and Blocked, with the fix", () => {
+    const process: ProcessState = {
+      kind: "pending",
+      sinceMs: 0,
+      cause: "image",
+      why: "image x cannot be pulled: set another",
+    };
+    const seen = observed({ stores: [record(0), record(1), record(2, { process })] });
+    assert.equal(plan(seen, wanted(), NOW).status.stores[2]?.state, "Pending");
+    assert.match(blockedOf(seen), /demo-store-2: image x cannot be pulled: set another/);
+    assert.equal(conditionOf(seen, "Blocked"), "True Held");
   });
 });

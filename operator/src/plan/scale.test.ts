@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { PdStore, ProcessState } from "./observed.js";
+import type { Host, Observed, PdStore, ProcessState, StoreRecord } from "./observed.js";
 import {
   DISK_LOST,
   FAILING,
@@ -133,5 +133,93 @@ describe("plan of scaling", () => {
     });
     assert.deepEqual(actionsOf(seen), []);
     assert.match(blockedOf(seen), /no store drains while demo-store-4 is dead/);
+  });
+
+  it("adds as many stores at a time as it is allowed to", () => {
+    const desired = wanted({ storeReplicas: 6, maxParallelScaleOut: 2 });
+    assert.deepEqual(actionsOf(observed(), desired), ["add demo-store-3", "add demo-store-4"]);
+    const joining = [record(0), record(1), record(2), record(3, { initialised: false })];
+    assert.deepEqual(actionsOf(observed({ stores: joining, nextOrdinal: 4 }), desired), ["add demo-store-4"]);
+  });
+
+  const on = (zone: string, isCordoned = false): Host => ({
+    ...{ name: zone, state: "ready", isCordoned },
+    labels: { zone },
+  });
+  const zoned = (zones: readonly string[], changes: Partial<Record<number, Partial<StoreRecord>>> = {}): Observed =>
+    observed({
+      stores: zones.map((zone, i) => record(i, { host: on(zone), ...changes[i] })),
+      nextOrdinal: 4,
+      view: view({ stores: pdFour }),
+    });
+  for (const [why, seen, victim] of [
+    ["from the fullest zone", zoned(["a", "a", "b", "c"]), 1],
+    [
+      "from the fullest zone, the store that does not run",
+      zoned(["a", "a", "b", "c"], { 0: { process: CRASHING } }),
+      0,
+    ],
+    [
+      "a store that does not run where none that serves may go",
+      zoned(["a", "a", "b", "c"], { 2: { process: CRASHING } }),
+      2,
+    ],
+    ["the store that its user marked", zoned(["a", "b", "c", "d"], { 1: { removeFirst: true } }), 1],
+    ["the store on a cordoned host among equals", zoned(["a", "b", "c", "d"], { 0: { host: on("a", true) } }), 0],
+  ] as const) {
+    it(`drains ${why}`, () => {
+      assert.ok(actionsOf(seen).includes(`drain demo-store-${victim}`), actionsOf(seen).join("; "));
+    });
+  }
+
+  it("does not choose while a store is only just starting: it may be back with all its data", () => {
+    const starting = record(2, { process: { kind: "running", sinceMs: NOW - 500 } });
+    const seen = observed({ stores: [record(0), record(1), starting, record(3)], view: view({ stores: pdFour }) });
+    assert.deepEqual(actionsOf(seen), []);
+    assert.match(blockedOf(seen), /a store drains when demo-store-2 is up/);
+  });
+});
+
+describe("stores that their user wants replaced", () => {
+  const marked = (ordinal: number, change: Partial<StoreRecord> = {}) =>
+    record(ordinal, { wantsDrain: true, ...change });
+  const seen = (stores: readonly StoreRecord[], known: readonly PdStore[]) =>
+    observed({ stores, nextOrdinal: stores.length, view: view({ stores: known }) });
+  const up = [0, 1, 2, 3].map((i) => pdStore(i));
+
+  it("are made up for first, drained then, and removed", () => {
+    assert.deepEqual(actionsOf(seen([record(0), record(1), marked(2)], up.slice(0, 3))), ["add demo-store-3"]);
+    assert.deepEqual(actionsOf(seen([record(0), record(1), marked(2), record(3)], up)), ["drain demo-store-2"]);
+    const drained = pdStore(2, { state: "draining", regionCount: 0 });
+    const regions = [region(5, [0, 1, 3])];
+    const gone = observed({
+      stores: [record(0), record(1), marked(2, { drainedByOperator: true }), record(3)],
+      view: view({ stores: [pdStore(0), pdStore(1), drained, pdStore(3)], regions }),
+    });
+    assert.deepEqual(actionsOf(gone), ["remove demo-store-2 from the cluster"]);
+  });
+
+  it("leave no more than maxReplacements at a time", () => {
+    const all = seen([marked(0), marked(1), marked(2)], up.slice(0, 3));
+    assert.deepEqual(actionsOf(all, wanted({ maxReplacements: 1 })), ["add demo-store-3"]);
+    const next = seen([marked(0), marked(1), marked(2), record(3)], up);
+    assert.deepEqual(actionsOf(next, wanted({ maxReplacements: 1 })), ["drain demo-store-0"]);
+  });
+
+  it("stay when the mark is taken back while they have much and the spare little", () => {
+    const back = (regionsLeft: number, regionsOfSpare: number) =>
+      actionsOf(
+        seen(
+          [record(0), record(1), record(2, { drainedByOperator: true }), record(3)],
+          [
+            pdStore(0, { regionCount: 9 }),
+            pdStore(1, { regionCount: 9 }),
+            pdStore(2, { state: "draining", regionCount: regionsLeft }),
+            pdStore(3, { regionCount: regionsOfSpare }),
+          ],
+        ),
+      );
+    assert.deepEqual(back(8, 1), ["cancel the drain of demo-store-2"]);
+    assert.deepEqual(back(4, 5), []);
   });
 });

@@ -77,9 +77,12 @@ function scaleIn(context: Context, members: readonly JudgedStore[], surplus: num
   if (unsettled.length > 0) {
     return wait(`a store drains when ${unsettled.map(({ record }) => record.name).join(", ")} is up`);
   }
-  const victim = chooseVictim(members.filter(isRegistered), context);
-  if (victim === undefined) return NOTHING;
   const live = members.filter(isServing).length;
+  const known = members.filter(isRegistered);
+  // Where no store that serves may go, one that does not still may.
+  const idle = live - 1 < desired.regionReplicas ? known.filter((store) => !isServing(store)) : [];
+  const victim = chooseVictim(idle.length > 0 ? idle : known, context);
+  if (victim === undefined) return NOTHING;
   const victimLive = isServing(victim) ? 1 : 0;
   const remaining = live - victimLive;
   const proof = `${live} live stores - ${victimLive} = ${remaining}, regions.replicas is ${desired.regionReplicas}`;

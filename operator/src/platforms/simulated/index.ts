@@ -5,6 +5,5 @@
  * (no CEL, no admission), nor of stores and PD themselves, which are values here.
  */
 export { runSeed } from "./run-seed.js";
-export type { RunOptions, RunReport } from "./run-seed.js";
-export { MUTATIONS } from "./world/mutation.js";
+export type { RunReport } from "./run-seed.js";
 export type { Mutation } from "./world/mutation.js";

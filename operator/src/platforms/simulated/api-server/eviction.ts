@@ -27,7 +27,7 @@ function isSelected({ metadata }: Pod, labels: Readonly<Record<string, string>>)
 }
 
 /** Whether a pod is ready and stays. */
-export function isReady({ metadata, status }: Pod): boolean {
+function isReady({ metadata, status }: Pod): boolean {
   return (
     metadata?.deletionTimestamp === undefined &&
     status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True") === true

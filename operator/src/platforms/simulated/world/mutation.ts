@@ -3,19 +3,15 @@ import { RESOURCES, type KubeClient, type KubeObject, type WatchEvent } from "..
 import type { SimulatedAdmin } from "../placement/admin.js";
 import { CLUSTER, NAMESPACE } from "./names.js";
 
-/** Names of the planted bugs; README.md has the table. */
-export const MUTATIONS = [
-  "deletesVolumesEarly",
-  "noReplacementCap",
-  "forgetsOrdinals",
-  "blindToQuorum",
-  "killsAtOnce",
-  "writesSpec",
-  "restless",
-] as const;
-
-/** A planted bug. */
-export type Mutation = (typeof MUTATIONS)[number];
+/** A planted bug; README.md has the table. */
+export type Mutation =
+  | "deletesVolumesEarly"
+  | "noReplacementCap"
+  | "forgetsOrdinals"
+  | "blindToQuorum"
+  | "killsAtOnce"
+  | "writesSpec"
+  | "restless";
 
 const ORDINAL = "rheakv.io/next-ordinal";
 

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 const USAGE = `usage: npm run test:kube -- [options]
   --only TEXT      only the spec files whose name contains TEXT (repeatable)
   --grep TEXT      only the tests whose title contains TEXT
-  --lanes N        spec files at once, but those named *.alone.kube.ts (default 1)
+  --lanes N        spec files at once, but those named *.alone.kube.ts (default 2)
   --nodes N        nodes of the cluster (default 3)
   --cluster NAME   use the cluster NAME, which is made if it is not up, and keep it: a second run starts in seconds
   --no-build       take the build as it is
@@ -27,7 +27,7 @@ export function readOptions() {
       options: {
         only: { type: "string", multiple: true, default: [] },
         grep: { type: "string" },
-        lanes: { type: "string", default: "1" },
+        lanes: { type: "string", default: "2" },
         nodes: { type: "string", default: "3" },
         cluster: { type: "string" },
         keep: { type: "boolean", default: false },

@@ -1,7 +1,7 @@
 import type { DesiredCluster } from "../api/resolve.js";
 import { judgePds, type JudgedPd } from "./judge-pd.js";
 import { START_GRACE_MS, describeEnd, diskLossOf, failureOf, hostLossOf, outdatedOf, seconds } from "./member-facts.js";
-import type { Observed, PdStore, PdView, StoreRecord } from "./observed.js";
+import type { Observed, PdRecord, PdStore, PdView, StoreRecord } from "./observed.js";
 
 /** An answer of PD older than this is not acted upon. */
 const VIEW_FRESH_MS = 5_000;
@@ -48,7 +48,7 @@ export interface Context {
 
 /** Judges every store and every PD member. */
 export function makeContext(observed: Observed, desired: DesiredCluster, now: number): Context {
-  const view = observed.view !== undefined && observed.view.ageMs <= VIEW_FRESH_MS ? observed.view : undefined;
+  const view = observed.view !== undefined && isCurrent(observed.view, observed.pds) ? observed.view : undefined;
   const isRollingOut = observed.stores.some(
     ({ process }) => process.kind === "running" && outdatedOf(process) !== undefined,
   );
@@ -59,6 +59,13 @@ export function makeContext(observed: Observed, desired: DesiredCluster, now: nu
   const leaving = leavingNames(judged, desired);
   const stores = judged.map((store) => ({ ...store, isLeaving: leaving.has(store.record.name) }));
   return { observed, desired, now, view, stores, pds: judgePds(observed.pds, view, desired, now) };
+}
+
+/** Whether an answer of PD is young, and was not given by a PD that has no quorum of running members any more. */
+function isCurrent({ ageMs, members }: PdView, pds: readonly PdRecord[]): boolean {
+  const voters = members.filter(({ isVoter }) => isVoter);
+  const stopped = voters.filter(({ name }) => pds.some((pd) => pd.name === name && pd.process.kind !== "running"));
+  return ageMs <= VIEW_FRESH_MS && (voters.length === 0 || stopped.length * 2 < voters.length);
 }
 
 /** Whether the store counts towards the wanted number of stores. */

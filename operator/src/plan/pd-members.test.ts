@@ -58,7 +58,7 @@ describe("PD members", () => {
     const down = { process: KILLED } as const;
     const five = pds([{}, leads], [{}, {}], [{}, {}], [{}, {}], [down, { isHealthy: false }]);
     assert.ok(actionsOf(five, three).includes("take demo-pd-4 out of pd"));
-    const two = pds([{}, leads], [down, { isHealthy: false }], [down, { isHealthy: false }]);
+    const two = pds([{}, leads], [{}, { isHealthy: false }], [{}, { isHealthy: false }]);
     assert.ok(!actionsOf(two).some((action) => action.startsWith("take")));
     assert.match(blockedOf(two), /demo-pd-2 is not removed: 1 of 3 voters answer, a quorum is 2/);
   });
@@ -88,13 +88,16 @@ describe("PD members", () => {
   });
 
   it("are not replaced without a quorum", () => {
-    const seen = pds(
-      [{}, leads],
-      [{ process: DISK_LOST }, { isHealthy: false }],
-      [{ process: KILLED }, { isHealthy: false }],
-    );
+    const seen = pds([{}, leads], [{ process: DISK_LOST }, { isHealthy: false }], [{}, { isHealthy: false }]);
     assert.ok(!actionsOf(seen, three).some((action) => action.startsWith("take")));
     assert.match(blockedOf(seen, three), /demo-pd-1: .* it is not replaced: 1 of 3 voters answer, a quorum is 2/);
+  });
+
+  it("do not count as answering when those that answered have stopped since", () => {
+    const stopped = { process: { kind: "stopped" } } as const;
+    const seen = { ...pds([{}, leads], [stopped, {}], [stopped, {}]), stores: [] };
+    assert.deepEqual(actionsOf(seen, three), ["start demo-pd-1", "start demo-pd-2"]);
+    assert.match(blockedOf(seen, three), /PD does not answer/);
   });
 
   it("are not deleted on an answer of PD from before they joined", () => {

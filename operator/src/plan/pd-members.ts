@@ -30,6 +30,8 @@ export function planPdMembers(context: Context): PlanPart {
 /** Without a second member nothing can replace the first, so an empty directory must never be started as if it were new. */
 function lostForGood({ record, verdict }: JudgedPd, _: number, pds: readonly JudgedPd[]): PlanPart {
   if (verdict.kind !== "dead" || !verdict.isDiskLost) return NOTHING;
+  const isLost = (pd: JudgedPd) => pd.verdict.kind === "dead" && pd.verdict.isDiskLost;
+  if (pds.filter(isLost).length * 2 < pds.length) return NOTHING; // the others only have to answer again
   const others = pds.length - 1;
   const second = others === 0 ? "it has no second member" : `its ${others} other members have no quorum`;
   return blocked(

@@ -109,6 +109,17 @@ describe("records of stores", () => {
     assert.equal(storeRecords(sources(fresh))[0]?.initialised, false);
   });
 
+  it("have served also if the log's volume, which says so, is all that is left", () => {
+    const fixture = makeFixture({ stores: { replicas: 3, logStorage: { size: "1Gi" } } });
+    const left = {
+      ...metadata("log-demo-store-3", "store", "demo-store-3"),
+      annotations: { "rheakv.io/initialised": "true" },
+    };
+    fixture.put(RESOURCES.persistentVolumeClaims, { metadata: left, status: { phase: "Bound" } });
+    const [record] = storeRecords(sources(fixture));
+    assert.deepEqual([record?.name, record?.initialised], ["demo-store-3", true]);
+  });
+
   it("tell a volume that is there from one that goes and one that is lost", () => {
     const cases = [
       { claims: [claim("demo-store-0")], directory: "present" },

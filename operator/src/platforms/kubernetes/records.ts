@@ -137,8 +137,9 @@ function isInitialised(
   name: string,
   pod: Pod | undefined,
 ): boolean {
-  const data = objects.claims[component].get(claimName(name, "data"));
-  if (data?.metadata?.annotations?.[INITIALISED_ANNOTATION] === "true") return true;
+  // Any of its volumes: of a member that is being deleted the log may be all that is left.
+  const claims = claimsOf(objects, component, name);
+  if (claims.some(({ metadata }) => metadata?.annotations?.[INITIALISED_ANNOTATION] === "true")) return true;
   const isReady = pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
   if (component === "store") {
     if (isReady) return true;

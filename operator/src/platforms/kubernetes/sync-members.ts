@@ -35,7 +35,7 @@ export async function syncMembers(
       for (const { volume, demand } of volumesOf(objects, component)) {
         const claim = objects.claims[component].get(claimName(name, volume));
         if (claim === undefined || claim.metadata?.deletionTimestamp !== undefined) continue;
-        const metadata = claimMetadata(objects, component, name, claim, initialised && volume === "data");
+        const metadata = claimMetadata(objects, component, name, claim, initialised);
         const growth = growthOf(claim, demand.size, caches.storageclasses.store);
         if (growth.kind === "impossible") blocked.push({ object: name, reason: growth.why });
         const spec = growth.kind === "grow" ? { resources: { requests: { storage: demand.size } } } : undefined;

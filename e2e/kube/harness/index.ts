@@ -25,6 +25,13 @@ export {
   startNode,
   stopNode,
 } from "./nodes.js";
-export { installOperator, killOperator, operatorPods, operatorReady, startOperatorKiller } from "./operator.js";
+export {
+  installOperator,
+  killOperator,
+  operatorPods,
+  operatorReady,
+  scaleOperator,
+  startOperatorKiller,
+} from "./operator.js";
 export { brokenImage, image, previousImage } from "./images.js";
 export { note } from "./notes.js";

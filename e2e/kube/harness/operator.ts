@@ -42,6 +42,13 @@ export function operatorPods(): Promise<Pod[]> {
   return listObjects<Pod>("Pod", OPERATOR_NAMESPACE, OPERATOR_LABELS);
 }
 
+/** Runs so many operators, of which one leads. Resolves when all are available. */
+export async function scaleOperator(replicas: number): Promise<void> {
+  const target = ["--namespace", OPERATOR_NAMESPACE, "deployment", "--selector", OPERATOR_LABELS];
+  await mustRun("kubectl", ["scale", ...target, `--replicas=${replicas}`]);
+  await mustRun("kubectl", ["rollout", "status", ...target, "--timeout=60s"], { timeoutMs: 70_000 });
+}
+
 /** Takes the operator's pods away without a chance to say goodbye. Resolves at once. */
 export async function killOperator(): Promise<void> {
   for (const { metadata } of await operatorPods()) await deleteObject("Pod", OPERATOR_NAMESPACE, metadata.name, 0);

@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import {
   checksum,
+  hasNodeControl,
   healNode,
   needsNodes,
   nodeOf,
   note,
   partitionNode,
+  scaleOperator,
   startLoad,
   startNode,
   stopNode,
@@ -38,8 +40,14 @@ describe("nodes", () => {
     );
   };
 
-  before(function () {
+  before(async function () {
     needsNodes(this);
+    // The node that is lost may be the operator's: two of them, and the other takes over.
+    await scaleOperator(2);
+  });
+  after(async function () {
+    this.timeout(60_000);
+    if (hasNodeControl) await scaleOperator(1);
   });
 
   it("spreads members and stores over the nodes", async () => {
@@ -60,7 +68,7 @@ describe("nodes", () => {
     const load = await startLoad(client, { writers: 2, pauseMs: 50 });
     const dead = await timed(async () => {
       await stopNode(node);
-      await demo().until("it is noticed", (c) => up(c) < 3, 60_000);
+      await demo().until("it is noticed", (c) => up(c) < 3, 90_000);
       await demo().until("three stores are up and every region is whole", isWhole, 180_000);
     });
     note("dead node to full health", `${dead.seconds} s (deadAfterSeconds ${DEAD_AFTER_S})`);
@@ -83,7 +91,7 @@ describe("nodes", () => {
     const node = await victimNode();
     const load = await startLoad(await demo().connect(), { writers: 2, pauseMs: 50, prefix: "cut/" });
     await partitionNode(node);
-    await demo().until("it is noticed", (c) => up(c) < 3, 60_000);
+    await demo().until("it is noticed", (c) => up(c) < 3, 90_000);
     await healNode(node);
     const { seconds } = await timed(async () => {
       await demo().until("three stores, all up", (c) => (c.status?.stores ?? []).length === 3 && up(c) === 3, 180_000);

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { isAlive, killAll, launch, PROGRAMS, run, type Ended, type Running } from "./harness/process.js";
 
 const HEAD = "apiVersion: rheakv.io/v1alpha1\nkind: RheaCluster\nmetadata: { name: bad }\n";
-const CLUSTER = `${HEAD}spec:\n  stores: { replicas: 3 }\n`;
+const CLUSTER = `${HEAD}spec:\n  stores: { replicas: 3 }\n  pd: { replicas: 1 }\n`;
 const LISTEN = ["--address", "127.0.0.1:0", "--status-address", "127.0.0.1:0"];
 
 let folder = "";
@@ -27,7 +27,7 @@ describe("npm start with wrong input", () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   const files: readonly (readonly [name: string, content: string | Buffer | undefined, message: RegExp])[] = [
-    ["an unknown key", `${CLUSTER}  storez: 1\n`, /:6:3: unknown key spec\.storez: allowed here: pd, stores, /],
+    ["an unknown key", `${CLUSTER}  storez: 1\n`, /:7:3: unknown key spec\.storez: allowed here: .*pd, stores, /],
     [
       "a wrong type",
       CLUSTER.replace("3", "three"),
@@ -140,8 +140,8 @@ describe("a running cluster", function () {
   const noted = (): readonly number[] => {
     const path = join(dataDir, "operator", "state.json");
     if (!existsSync(path)) return [];
-    const { pd, stores } = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
-    return [pd, ...(stores as unknown[])].flatMap(
+    const { pds, stores } = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+    return [...(pds as unknown[]), ...(stores as unknown[])].flatMap(
       (entry) => (entry as { process?: { pid: number } }).process?.pid ?? [],
     );
   };

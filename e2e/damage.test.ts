@@ -13,7 +13,7 @@ const CLUSTER = {
   apiVersion: "rheakv.io/v1alpha1",
   kind: "RheaCluster",
   metadata: { name: "hurt" },
-  spec: { stores: { replicas: 3 } },
+  spec: { pd: { replicas: 1 }, stores: { replicas: 3 } },
 } as const;
 
 describe("a cluster whose disks are hurt", function () {

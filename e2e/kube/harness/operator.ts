@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { deleteObject, listObjects } from "./api.js";
-import { CommandError, runProgram } from "./command.js";
+import { CommandError, mustRun, runProgram } from "./command.js";
 import { image } from "./images.js";
 import type { Pod } from "./kinds.js";
 import { sleep, until } from "./wait.js";

@@ -6,6 +6,7 @@ import {
   image,
   nodeOf,
   note,
+  previousImage,
   startLoad,
   startNode,
   startOperatorKiller,
@@ -67,24 +68,22 @@ describe("operator killed every 30 s", () => {
     assert.equal(seen.failed, 0, JSON.stringify(seen.errors));
   });
 
-  it("a rolling restart under load: no operation fails", async () => {
+  it("back to the commit before, and the rolling upgrade to this one under load: no operation fails", async function () {
+    const before = previousImage(this);
+    const runs = async (wanted: string) =>
+      (await demo().pods()).every(({ spec: { containers } }) => containers[0]?.image === wanted);
+    await demo().apply(spec(3, { image: before }));
+    await until("every pod runs the image before", () => runs(before), 240_000);
+    await demo().untilReady(120_000);
     const load = await startLoad(await demo().connect(), { writers: 2, pauseMs: 20, prefix: "rolling/" });
-    const before = (await demo().pods()).map(({ metadata }) => metadata.uid);
     const { seconds } = await timed(async () => {
-      await lane.patch("RheaCluster", "demo", { metadata: { annotations: { "rheakv.io/restarted-at": "now" } } });
-      await until(
-        "every pod is another one",
-        async () => {
-          const now = (await demo().pods()).map(({ metadata }) => metadata.uid);
-          return now.length === before.length && now.every((uid) => !before.includes(uid));
-        },
-        300_000,
-      );
+      await demo().apply(spec());
+      await until("every pod runs this image", () => runs(image()), 300_000);
       await demo().untilReady(120_000);
     });
     const seen = await load.stop();
     note(
-      "rolling restart",
+      "rolling upgrade",
       `${seconds} s, ${seen.ok} operations, ${seen.failed} failed, longest pause ${seen.maxPauseMs} ms`,
     );
     assert.equal(seen.failed, 0, JSON.stringify(seen.errors));

@@ -71,6 +71,12 @@ if (given !== undefined) {
       assert.deepEqual(missing, [], "these never happened in the whole campaign");
     });
 
+    it("an hour in which nothing happens costs no write, no list and few watches", async function () {
+      this.timeout(TIMEOUT_MS);
+      const { failure } = await runSeed(FIRST, { restsAnHour: true });
+      assert.equal(failure, undefined, replay(FIRST));
+    });
+
     for (const { mutation, seeds } of PLANTED) {
       it(`notices the planted bug ${mutation}`, async function () {
         this.timeout(TIMEOUT_MS);

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly mutation?: Mutation;
   /** Hears the story, line by line. */
   readonly trace?: (line: string) => void;
+  /** Whether the world rests for an hour at its end; some do by themselves. */
+  readonly restsAnHour?: boolean;
 }
 
 /** What became of a world. */
@@ -41,7 +43,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const fleet = new Fleet(world, options.mutation);
   let failure: string | undefined;
   try {
-    await live(world, fleet);
+    await live(world, fleet, options.restsAnHour === true);
   } catch (error) {
     failure = (error as Error).message;
   }
@@ -53,7 +55,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   };
 }
 
-async function live(world: World, fleet: Fleet): Promise<void> {
+async function live(world: World, fleet: Fleet, restsAnHour: boolean): Promise<void> {
   const { machines, placement, random, time } = world;
   const nodes = 3 + random.int(3);
   for (let i = 0; i < nodes; i++) machines.add(`node-${i}`, `zone-${i % 3}`);
@@ -88,7 +90,7 @@ async function live(world: World, fleet: Fleet): Promise<void> {
   world.tell(`-- healed; wanted: ${JSON.stringify(last)}`);
   await settle(world, "after healing", CONVERGE_MS, last);
   if (isSame) comparePictures(before, picture(world));
-  await rest(world, fleet, last, random.chance(0.02) ? HOUR_MS : 45_000);
+  await rest(world, fleet, last, random.chance(0.02) || restsAnHour ? HOUR_MS : 45_000);
 }
 
 /** What the user wants in the end: the first spec again, or another one that can be had. */

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { RheaError } from "../errors.js";
 import type { RpcChannel, RpcMethod, RpcServer, RpcStream } from "../net.js";
 import { grpcNet } from "./grpc-net.js";
@@ -70,6 +72,32 @@ describe("grpcNet", () => {
     const hanging = channel.unary(Upper, "hang", { timeoutMs: 5000, signal: stop.signal });
     stop.abort();
     await assert.rejects(hanging, { code: "CANCELLED" });
+  });
+
+  it("leaves no connection behind, at whatever moment of its making the channel is closed", async () => {
+    const open = new Set<Socket>();
+    let onClose = (): void => undefined;
+    const silent = createServer((socket) => {
+      open.add(socket);
+      socket.resume();
+      socket.on("error", () => undefined);
+      socket.on("close", () => {
+        open.delete(socket);
+        onClose();
+      });
+    });
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    for (let turns = 0; turns < 40; turns++) {
+      const hasty = net.connect(`127.0.0.1:${String(port)}`);
+      const call = hasty.unary(Upper, "abc", { timeoutMs: 5_000 }).catch(() => undefined);
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      hasty.close();
+      await call;
+    }
+    silent.close(); // refuses further connections, and tells when the last one has gone
+    while (open.size > 0) await new Promise<void>((resolve) => (onClose = resolve));
   });
 
   it("answers UNAVAILABLE where nobody listens", async () => {

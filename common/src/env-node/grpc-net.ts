@@ -277,6 +277,7 @@ class GrpcChannel implements RpcChannel {
     const hung = this.#client;
     this.#client = this.#open();
     hung.close();
+    this.#security.abandon();
   }
 
   #toError(error: grpc.ServiceError, what: string): RheaError {

@@ -48,6 +48,9 @@ export class ChannelSecurity extends grpc.ChannelCredentials {
   #progress: Progress = "waiting";
   #newest: Socket | undefined;
   #cutOff: string | undefined;
+  /** Connections on their way: gRPC (1.14) forgets those of a channel that is closed before it has made a session of them. */
+  readonly #begun = new Set<Socket>();
+  #isReleased = false;
 
   /** `address`: host:port as the caller named it; the server's certificate must be for this host, wherever the channel dials. */
   constructor(address: string, source: TlsSource | undefined) {
@@ -72,10 +75,19 @@ export class ChannelSecurity extends grpc.ChannelCredentials {
   established(): void {
     this.#progress = "established";
     this.#cutOff = undefined;
+    if (this.#newest !== undefined) this.#begun.delete(this.#newest);
   }
 
-  /** Lets the source stop looking at its files. */
+  /** Ends the connections that are on their way: the client that wanted them has been closed. */
+  abandon(): void {
+    for (const socket of this.#begun) socket.destroy();
+    this.#begun.clear();
+  }
+
+  /** Lets the source stop looking at its files. The channel is closed. */
   release(): void {
+    this.#isReleased = true;
+    this.abandon();
     this.#release?.();
   }
 
@@ -94,7 +106,10 @@ export class ChannelSecurity extends grpc.ChannelCredentials {
   ): grpc.experimental.SecureConnector {
     return {
       connect: async (socket) => {
+        if (this.#isReleased) throw new Error(`the channel to ${this.#address} is closed`); // gRPC then ends the socket
         this.#newest = socket;
+        this.#begun.add(socket);
+        socket.once("close", () => this.#begun.delete(socket));
         this.#progress = "handshake";
         const secured = this.#source === undefined ? socket : await this.#handshake(socket, this.#source);
         this.#expectGreeting(socket, secured);

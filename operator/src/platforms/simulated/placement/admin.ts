@@ -1,7 +1,7 @@
 /** PD's administration as one operator reaches it: the Admin interface over the simulated PD, with delays and faults. */
-import type { Admin } from "@rhea/client";
 import { RheaError } from "@rhea/common";
 import { PeerRole, StoreState, type ClusterConfig, type Operation, type StoreInfo } from "@rhea/proto";
+import type { PdCalls } from "../../kubernetes/index.js";
 import type { Random } from "../world/random.js";
 import type { ProcessTime, VirtualTime } from "../world/virtual-time.js";
 import { hasMajority, type SimOperation, type SimRegion, type SimStore } from "./model.js";
@@ -15,28 +15,6 @@ export interface PdFaults {
   failureRate: number;
   isPartitioned: boolean;
 }
-
-/** The calls that the operator makes. */
-export type SimulatedAdmin = Pick<
-  Admin,
-  | "clusterInfo"
-  | "members"
-  | "stores"
-  | "regions"
-  | "operations"
-  | "setClusterConfig"
-  | "drainStore"
-  | "cancelDrain"
-  | "removeStore"
-  | "reportDiskLost"
-  | "addOperation"
-  | "removeMember"
-  | "transferPdLeader"
-  | "evictLeaders"
-  | "releaseLeaders"
-  | "setStoreLabels"
-  | "close"
->;
 
 /** What the calls are made with. */
 export interface AdminSetting {
@@ -52,7 +30,7 @@ export interface AdminSetting {
 const NOTHING = new Uint8Array();
 
 /** Makes the calls. */
-export function createSimulatedAdmin(setting: AdminSetting): SimulatedAdmin {
+export function createSimulatedAdmin(setting: AdminSetting): PdCalls {
   const { placement, time, random, process, faults, onCall } = setting;
   const { pd } = placement;
 

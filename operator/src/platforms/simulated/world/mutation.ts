@@ -1,6 +1,6 @@
 /** Planted bugs: what one operator says and is told is bent on the way, as if its code were wrong. They show what the simulation notices. */
 import { RESOURCES, type KubeClient, type KubeObject, type WatchEvent } from "../../../kube/index.js";
-import type { SimulatedAdmin } from "../placement/admin.js";
+import type { PdCalls } from "../../kubernetes/index.js";
 import { CLUSTER, NAMESPACE } from "./names.js";
 
 /** A planted bug; README.md has the table. */
@@ -67,7 +67,7 @@ function bendReads(client: KubeClient, plural: string, bend: (object: KubeObject
 }
 
 /** Bends the calls to PD. */
-export function bendAdmin(admin: SimulatedAdmin, client: KubeClient, mutation: Mutation | undefined): SimulatedAdmin {
+export function bendAdmin(admin: PdCalls, client: KubeClient, mutation: Mutation | undefined): PdCalls {
   switch (mutation) {
     case "deletesVolumesEarly":
       return {

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { listObjects } from "./api.js";
 import { mustRun } from "./command.js";
+import { note } from "./notes.js";
 import type { Condition, KubeObject, Pod } from "./kinds.js";
 import { until } from "./wait.js";
 
@@ -12,7 +13,9 @@ export const hasNodeControl = process.env["KUBE_E2E_NAME"] !== undefined;
 
 /** Skips a test, or a whole story in its `before`, where nodes cannot be stopped or cut off. */
 export function needsNodes(context: Mocha.Context): void {
-  if (!hasNodeControl) context.skip();
+  if (hasNodeControl) return;
+  note("skipped", "nodes of this cluster cannot be controlled: only those of e2e/kube/cluster can");
+  context.skip();
 }
 
 const stopped = new Set<number>();

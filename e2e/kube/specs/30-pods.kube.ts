@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {
   checksum,
-  hasNodeControl,
+  needsNodes,
   killContainer,
   note,
   startLoad,
@@ -67,7 +67,7 @@ describe("pods", () => {
   });
 
   it("a killed store process is back at once", async function () {
-    if (!hasNodeControl) this.skip();
+    needsNodes(this);
     const load = await startLoad(await demo().connect(), { writers: 2, pauseMs: 20, prefix: "kill/" });
     await killContainer(await lane.get<Pod>("Pod", "demo-store-2"), "SIGKILL");
     await demo().until("it is noticed", (c) => c.status?.stores?.some(({ state }) => state !== "Up") === true, 30_000);

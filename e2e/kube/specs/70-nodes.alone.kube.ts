@@ -61,7 +61,7 @@ describe("nodes", () => {
     for (let at = 0; at < 100; at++) await client.put(`data/${at}`, `${at}`);
   });
 
-  it("a dead node: a replacement heals every region; the node comes back: the spare is drained", async () => {
+  it("a dead node: a replacement heals every region; the node comes back: three stores and members, all well", async () => {
     const client = await demo().connect();
     const before = await checksum(client, { start: "data/", end: "data0" });
     const node = await victimNode();

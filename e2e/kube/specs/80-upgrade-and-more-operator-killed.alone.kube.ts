@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {
   checksum,
-  hasNodeControl,
+  needsNodes,
   image,
   nodeOf,
   note,
@@ -90,7 +90,7 @@ describe("operator killed every 30 s", () => {
   });
 
   it("a dead node", async function () {
-    if (!hasNodeControl) this.skip();
+    needsNodes(this);
     const node = nodeOf((await demo().pods("store")).at(-1));
     const { seconds } = await timed(async () => {
       await stopNode(node);

@@ -1,0 +1,25 @@
+/** Members of a group, and what a message says of a group that its receiver may not have. */
+import type { PeerId } from "../core/types.js";
+
+/** A member of a group. Peer ids are never reused. */
+export interface PeerInfo {
+  readonly peerId: PeerId;
+  readonly storeId: number;
+  readonly role: "voter" | "learner";
+}
+
+/** Epoch and range that initial messages of a group carry, so that the receiver can judge whether to create a peer. */
+export interface GroupDescription {
+  readonly epoch: { readonly confVer: number; readonly version: number };
+  readonly startKey: Uint8Array;
+  readonly endKey: Uint8Array;
+}
+
+/** A message for a group that this host does not have. Only initial messages come here. */
+export interface UnknownPeerMessage extends GroupDescription {
+  readonly groupId: number;
+  readonly toPeer: PeerId;
+  readonly fromPeer: PeerId;
+  readonly fromStore: number;
+  readonly term: number;
+}

@@ -1,0 +1,78 @@
+/** What an embedder writes: proposals, and the state machine that applies them. */
+import type { RheaError } from "@rhea/common";
+import type { ConfState, EntryType, PeerId } from "../core/types.js";
+import type { PeerInfo } from "./peer-info.js";
+
+/** A user's proposal. */
+export interface Task {
+  readonly data: Uint8Array;
+  /** Travels in memory to `onApply` on the proposer, and to `onDropped` if the entry is lost. */
+  readonly context?: unknown;
+  /** Refuse if the group's term is another one by now. */
+  readonly expectedTerm?: number;
+}
+
+/** An entry handed to the state machine. */
+export interface CommittedEntry {
+  readonly index: number;
+  readonly term: number;
+  /** Empty for the entry with which a leader begins its term: skip it, but count the index. */
+  readonly data: Uint8Array;
+  /** What the proposer gave with it, if it was proposed here by this process. */
+  readonly context: unknown;
+}
+
+/** A committed membership change, before it takes effect. */
+export interface CommittedConfChange {
+  readonly index: number;
+  readonly term: number;
+  readonly type: Exclude<EntryType, "normal">;
+  /** What changes, with the stores from the change's context. */
+  readonly changes: readonly { readonly action: "addVoter" | "addLearner" | "remove"; readonly peer: PeerInfo }[];
+  /** True for the automatic end of a joint configuration (no changes). */
+  readonly isLeavingJoint: boolean;
+}
+
+/** Where a snapshot is written to or read from: a directory of named files, staged by the host. */
+export interface SnapshotFiles {
+  /** Directory, through the host's disk. */
+  readonly directory: string;
+  readonly names: readonly string[];
+}
+
+/** What a saved snapshot holds. */
+export interface SavedSnapshot {
+  readonly index: number;
+  readonly term: number;
+  readonly confState: ConfState;
+  readonly peers: readonly PeerInfo[];
+  /** Names of the files written into the directory. */
+  readonly names: readonly string[];
+}
+
+/** The replicated state of one group. All but `onApply` are optional, as in JRaft. Called on the event loop, never re-entrantly. */
+export interface StateMachine {
+  /**
+   * Applies committed entries, in order, in batches. A returned promise holds back this group's later entries until it
+   * resolves. Throwing puts the group in `error` for good.
+   */
+  onApply(entries: readonly CommittedEntry[]): void | Promise<void>;
+  /** Judges a committed change at its place in the log. False: it has no effect (the same answer on every replica). */
+  onConfChange?(change: CommittedConfChange): boolean;
+  /** Told after the change took effect. */
+  onConfigurationCommitted?(confState: ConfState, peers: readonly PeerInfo[], index: number): void;
+  /** A proposal made here that will not be applied with its context: overwritten, or leadership was lost (`maybeApplied`). */
+  onDropped?(context: unknown, error: RheaError): void;
+  onLeaderStart?(term: number): void;
+  onLeaderStop?(reason: string): void;
+  /** The leader, as far as known, changed (0: none). */
+  onLeaderChange?(leader: PeerId, term: number): void;
+  /** Writes a snapshot of the applied state into `directory`. */
+  onSnapshotSave?(directory: string): Promise<SavedSnapshot>;
+  /** Replaces the whole state. Resolves when it is durable; called again after a crash in between. */
+  onSnapshotLoad?(files: SnapshotFiles, snapshot: SavedSnapshot): Promise<void>;
+  /** The applied index up to which the state machine's own storage is durable: the log is needed only above it. */
+  durableIndex?(): number;
+  onError?(error: RheaError): void;
+  onShutdown?(): void;
+}

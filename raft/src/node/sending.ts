@@ -1,0 +1,35 @@
+/** Puts a group's message into the outbox to its store: heartbeats and their answers as items, the rest as messages. */
+import { InvariantError } from "@rhea/common";
+import type { Message } from "../core/types.js";
+import type { Outbox } from "../transport/outbox.js";
+import type { GroupDescription } from "./api.js";
+import { messageToWire, payloadBytes, readSequenceOf } from "./message-codec.js";
+
+/** The group's side of a message. */
+export interface Sender {
+  readonly groupId: number;
+  /** Where its log begins; travels with heartbeats. */
+  readonly truncatedIndex: number;
+}
+
+/** Queues a message; `description` goes with initial ones. False when the outbox is full: the message is lost. */
+export function post(
+  outbox: Outbox,
+  { groupId, truncatedIndex }: Sender,
+  message: Message,
+  description: GroupDescription | undefined,
+): boolean {
+  const { type, from: fromPeer, to: toPeer, term, commit } = message;
+  if (type === "heartbeat") {
+    const item = { groupId, fromPeer, toPeer, term, commit, readSeq: readSequenceOf(message), truncatedIndex };
+    outbox.addHeartbeat(description === undefined ? item : { ...item, ...description, initial: true });
+    return true;
+  }
+  if (type === "heartbeatResp") {
+    outbox.addAck({ groupId, fromPeer, toPeer, term, readSeq: readSequenceOf(message) });
+    return true;
+  }
+  const wire = messageToWire(groupId, message, description);
+  if (wire === undefined) throw new InvariantError(`group ${groupId}: ${type} is addressed to peer ${toPeer}`);
+  return outbox.addMessage(wire, payloadBytes(message));
+}

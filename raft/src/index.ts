@@ -3,6 +3,9 @@
  * how they are put together). The pure algorithm is an entry of its own, `@rhea/raft/core`.
  */
 export type { ConfState, Entry, HardState, PeerId } from "./core/types.js";
+export { claimIdentity, createIdentity, readIdentity, verifyIdentity } from "./identity/identity.js";
+export type { ClaimedIdentity, Identity, IdentityDirectories } from "./identity/identity.js";
+export { watchIdentity } from "./identity/identity-watch.js";
 export { inspectLog, openLog } from "./log/index.js";
 export type {
   GroupLifecycle,

@@ -14,9 +14,6 @@ export type {
   StoreEnvironment,
   StoreLimits,
 } from "./engine/api.js";
-export { claimIdentity, createIdentity, readIdentity, verifyIdentity } from "./identity/identity.js";
-export type { ClaimedIdentity, Identity, IdentityDirectories } from "./identity/identity.js";
-export { watchIdentity } from "./identity/identity-watch.js";
 export { descriptorFromProto, descriptorToProto } from "./format/descriptor.js";
 export type { Epoch, PeerDescriptor, RegionDescriptor } from "./format/descriptor.js";
 export { openMemoryKv } from "./kv/memory-engine.js";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeDisk, nodeRng } from "@rhea/common/env-node";
 import { StoreState, type Region } from "@rhea/proto";
-import { readIdentity } from "../identity/identity.js";
+import { readIdentity } from "@rhea/raft";
 import { createFakeKv } from "../testing/fake-kv.js";
 import { createFakeRaft } from "../testing/fake-raft.js";
 import { createVirtualEnv } from "../testing/virtual-env.js";

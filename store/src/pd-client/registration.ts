@@ -1,9 +1,9 @@
 /** A store's way into the cluster: its id, its entry in PD's list, and the race for the first region. */
 import { RheaError, readWholeFile, replaceFile, type Disk, type Rng } from "@rhea/common";
 import { PdMethods, StoreState, type StoreInit } from "@rhea/proto";
+import { createIdentity, type IdentityDirectories } from "@rhea/raft";
 import type { StoreEngineCore } from "../engine/store-engine.js";
 import { descriptorToProto } from "../format/descriptor.js";
-import { createIdentity, type IdentityDirectories } from "../identity/identity.js";
 import type { PdChannel } from "./pd-channel.js";
 
 /** A first start waits this long for PD before it gives up. */

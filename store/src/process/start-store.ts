@@ -4,19 +4,19 @@
  */
 import { RheaError, type Disk, type RpcServer } from "@rhea/common";
 import { StoreState, type StoreInit } from "@rhea/proto";
-import type { InitialRegion, StoreEnvironment } from "../engine/api.js";
-import { openEngine } from "../engine/open-store-engine.js";
-import type { StoreEngineCore } from "../engine/store-engine.js";
-import { REGION_RANGE } from "../format/keys.js";
 import {
   claimIdentity,
   createIdentity,
   readIdentity,
   verifyIdentity,
+  watchIdentity,
   type ClaimedIdentity,
   type IdentityDirectories,
-} from "../identity/identity.js";
-import { watchIdentity } from "../identity/identity-watch.js";
+} from "@rhea/raft";
+import type { InitialRegion, StoreEnvironment } from "../engine/api.js";
+import { openEngine } from "../engine/open-store-engine.js";
+import type { StoreEngineCore } from "../engine/store-engine.js";
+import { REGION_RANGE } from "../format/keys.js";
 import type { KvEngine } from "../kv/engine.js";
 import { AddressBook } from "../pd-client/address-book.js";
 import { PdChannel } from "../pd-client/pd-channel.js";

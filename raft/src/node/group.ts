@@ -1,15 +1,17 @@
 /** One group's peer: the core, its log, its state machine, and what users wait for. The host visits it in its turn when it is dirty. */
 import { InvariantError, RheaError, type Logger } from "@rhea/common";
 import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, ProposalDroppedError, RawNode } from "../core/index.js";
-import type { ConfChangeV2, Entry, HardState, Message, PeerId } from "../core/types.js";
+import type { ConfChangeV2, Entry, Message, PeerId } from "../core/types.js";
 import type { GroupLog } from "../log/api.js";
 import type { GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
 import { Applier, type ApplyTarget, type InstalledSnapshot } from "./apply.js";
 import { Contacts } from "./contacts.js";
 import { coreConfig } from "./core-config.js";
 import type { AwaitedAppend, GroupHost, PeerPlace, TurnOutput } from "./group-host.js";
+import { LogCutter } from "./log-cutter.js";
 import { MemberList } from "./membership.js";
 import { closing, leadershipLost, noLeader, notLeader, perhapsApplied } from "./node-errors.js";
+import { Notices } from "./notices.js";
 import { nodeStatus } from "./node-status.js";
 import { ProposalQueue } from "./proposals.js";
 import { ReadRounds } from "./read-index.js";
@@ -17,10 +19,9 @@ import { AdminRequests } from "./requests.js";
 import { RoleWatch } from "./role-watch.js";
 import { StagedSlot, type StagedDone } from "./staged-slot.js";
 import { LogStorage } from "./storage-adapter.js";
-import { liveFollowers, truncationTarget } from "./truncation.js";
+import { StoreOrders } from "./store-orders.js";
+import { liveFollowers } from "./truncation.js";
 
-/** Entries that make a cut of the log worth a record at once; fewer are cut when the group has come to rest. */
-const WORTH_CUTTING = 1024;
 /** Readies taken from one group in one turn: more wait for the next turn, so that no group starves others. */
 const MAX_READIES_PER_TURN = 8;
 
@@ -45,19 +46,14 @@ export class Group implements RaftNode, ApplyTarget {
   #error: RheaError | undefined;
   /** Set while the `created` record is not durable: nothing may leave before. */
   #held: Message[] | undefined;
-  #inflightAppends = 0;
-  #storedTerm: number;
-  #storedVote: PeerId;
   readonly #staged: StagedSlot;
-  #notices: (() => void)[] = [];
-  #dropped: { readonly context: unknown; readonly error: RheaError }[] = [];
+  readonly #orders: StoreOrders;
+  readonly #notices: Notices;
+  readonly #cutter: LogCutter;
   readonly #role = new RoleWatch();
   /** Tick at which proposals of lost leaderships are given up; 0: none. */
   #dropProposalsAt = 0;
   #candidateHeardMs = -Infinity;
-  #leaderTruncatedIndex = 0;
-  #wantsTruncation = 0;
-  #lastCutApplied = 0;
 
   constructor(host: GroupHost<Group>, options: GroupOptions, log: GroupLog, held: boolean) {
     const { groupId, peerId, stateMachine, applied, confState, peers } = options;
@@ -72,15 +68,16 @@ export class Group implements RaftNode, ApplyTarget {
     this.#staged = new StagedSlot((snapshot) => {
       host.discardStaged(snapshot);
     });
+    this.#orders = new StoreOrders(log, this.#staged);
+    this.#notices = new Notices(stateMachine);
+    this.#cutter = new LogCutter(log, host.limits);
     this.#applier = new Applier(this, applied, confState);
     this.#proposals = new ProposalQueue(host.limits.maxPendingProposals, (context, error) => {
-      this.#dropped.push({ context, error });
+      this.#notices.addDropped(context, error);
       host.markDirty(this);
     });
     this.#reads = new ReadRounds(host.options.rng.bytes(8));
     this.#requests = new AdminRequests(groupId, this.members);
-    this.#storedTerm = log.hardState.term;
-    this.#storedVote = log.hardState.vote;
     if (held) this.#held = [];
   }
 
@@ -243,7 +240,7 @@ export class Group implements RaftNode, ApplyTarget {
   /** Takes a heartbeat in, with the place where its leader's log begins. */
   receiveHeartbeat(fromStore: number, message: Message, leaderTruncatedIndex: number): void {
     this.receive(fromStore, message);
-    if (this.#raw?.basicStatus().lead === message.from) this.#leaderTruncatedIndex = leaderTruncatedIndex;
+    if (this.#raw?.basicStatus().lead === message.from) this.#cutter.setLeaderTruncatedIndex(leaderTruncatedIndex);
   }
 
   /** Takes a snapshot in whose files are staged; `done` hears when it is durable, or that it brought nothing. */
@@ -283,25 +280,27 @@ export class Group implements RaftNode, ApplyTarget {
     }
     if (raw.hasReady()) this.#host.markDirty(this);
     if (this.#staged.isFull) this.#staged.end(undefined);
-    if (this.#wantsTruncation > this.#log.truncatedIndex) this.#truncate(turn);
+    const cut = this.#cutter.takeRecord();
+    if (cut !== undefined) turn.records.push(cut);
   }
 
   /** Tells the embedder what happened and applies what is committed. */
   applyCommitted(): void {
     if (this.#state === "shutdown") return;
-    if (this.#notices.length > 0) this.#tellNotices();
+    const failure = this.#notices.tell(this.groupId);
+    if (failure !== undefined) this.fail(failure);
     if (this.#applier.hasWork) {
       this.#applier.run();
       this.#requests.onApplied(this.applied);
-      if (this.applied - this.#lastCutApplied >= WORTH_CUTTING) this.considerTruncation();
+      if (this.#cutter.isWorthALook(this.applied)) this.considerTruncation();
     }
-    this.#reportDropped();
+    this.#notices.tellDropped();
     this.#reads.resolve(this.applied);
   }
 
   /** The records that came with these responses are durable. */
   onDurable({ responses, hasRecords, installed, hardState }: AwaitedAppend<Group>): void {
-    if (hasRecords) this.#inflightAppends--;
+    if (hasRecords) this.#orders.onDurable();
     if (hardState !== undefined) this.#host.options.observer?.onHardState?.(this.groupId, this.peerId, hardState);
     if (this.#state !== "running") return;
     if (installed !== undefined) {
@@ -356,23 +355,7 @@ export class Group implements RaftNode, ApplyTarget {
     const { stateMachine, applied } = this;
     if (this.#state !== "running" || stateMachine.onSnapshotSave === undefined) return;
     if (stateMachine.durableIndex === undefined) return;
-    this.#lastCutApplied = applied;
-    const durableIndex = Math.min(applied, stateMachine.durableIndex());
-    const { truncatedIndex, liveBytes } = this.#log;
-    if (durableIndex <= truncatedIndex) return;
-    const { maxLogEntries: maxEntries, maxLogBytes: maxBytes } = this.#host.limits;
-    const target = truncationTarget({
-      truncatedIndex,
-      durableIndex,
-      liveBytes,
-      maxEntries,
-      maxBytes,
-      followers: this.#followers(),
-      leaderTruncatedIndex: this.#leaderTruncatedIndex,
-    });
-    if (target <= truncatedIndex) return;
-    this.#wantsTruncation = target;
-    this.#host.markDirty(this);
+    if (this.#cutter.look(applied, stateMachine.durableIndex(), () => this.#followers())) this.#host.markDirty(this);
   }
 
   /** Ends everything here; users who wait are told. */
@@ -424,7 +407,7 @@ export class Group implements RaftNode, ApplyTarget {
     this.#state = "error";
     this.#error = error;
     this.#logger.log("error", "group failed", { groupId: this.groupId, code: error.code, why: error.message });
-    this.#notices = [];
+    this.#notices.clear();
     this.#release((maybeApplied) => (maybeApplied ? perhapsApplied(error) : error));
     if (this.#role.isLeader) this.stateMachine.onLeaderStop?.("this peer failed");
     this.stateMachine.onError?.(error);
@@ -473,36 +456,15 @@ export class Group implements RaftNode, ApplyTarget {
     if (this.#reads.repeat(raw, isNewLeader)) this.#host.markDirty(this);
   }
 
-  #tellNotices(): void {
-    const notices = this.#notices;
-    this.#notices = [];
-    try {
-      for (const notice of notices) notice();
-    } catch (error) {
-      const { code, message } = RheaError.from(error);
-      const what = `group ${this.groupId}: the state machine failed at a change of leadership`;
-      this.fail(new RheaError(code, `${what}: ${message}`, { cause: error }));
-    }
-  }
-
-  /** Tells the embedder of lost proposals; kept until no record of this turn is on its way to the log. */
-  #reportDropped(): void {
-    if (this.#dropped.length === 0) return;
-    const dropped = this.#dropped;
-    this.#dropped = [];
-    for (const { context, error } of dropped) this.stateMachine.onDropped?.(context, error);
-  }
-
   /** Takes note of term, leader and role, and queues what the embedder is to hear about it. */
   #noteRole(raw: RawNode): void {
     const status = raw.basicStatus();
     const change = this.#role.look(status);
     if (change === undefined) return;
-    const { stateMachine } = this;
     const { term, lead } = status;
     const { stopped, started, hasNewLeader } = change;
     if (stopped !== undefined) {
-      this.#notices.push(() => stateMachine.onLeaderStop?.(stopped));
+      this.#notices.add((stateMachine) => stateMachine.onLeaderStop?.(stopped));
       this.#dropProposalsAt = this.#host.tick + 2 * this.#host.limits.electionTicks;
       this.#reads.reject(notLeader(this.groupId, this.#leaderHint()), false);
     }
@@ -511,12 +473,12 @@ export class Group implements RaftNode, ApplyTarget {
       const behind = this.#host.tick % this.#host.limits.heartbeatTicks;
       for (let i = 0; i < behind; i++) raw.tick();
       this.#host.options.observer?.onLeader?.(this.groupId, this.peerId, term, this.#log.lastIndex);
-      this.#notices.push(() => stateMachine.onLeaderStart?.(term));
+      this.#notices.add((stateMachine) => stateMachine.onLeaderStart?.(term));
     }
     if (hasNewLeader) {
-      this.#notices.push(() => stateMachine.onLeaderChange?.(lead, term));
+      this.#notices.add((stateMachine) => stateMachine.onLeaderChange?.(lead, term));
       this.#requests.onLeader(lead);
-      this.#leaderTruncatedIndex = 0;
+      this.#cutter.setLeaderTruncatedIndex(0);
       this.#repeatReads(raw, true);
     }
   }
@@ -529,31 +491,10 @@ export class Group implements RaftNode, ApplyTarget {
     } else this.#send(message);
   }
 
-  /** Turns an order to store into records. What changes the commit index only is not worth a write: it is found again. */
   #store(message: Message, turn: TurnOutput<Group>): void {
-    const { entries, snapshot, term, vote, commit, responses = [] } = message;
-    const { groupId } = this;
-    const hasNewVote = term !== 0 && (term !== this.#storedTerm || vote !== this.#storedVote);
-    const hasRecords = entries.length > 0 || snapshot !== undefined || hasNewVote;
-    if (!hasRecords) {
-      if (this.#inflightAppends === 0) this.respond(responses);
-      else turn.awaited.push({ group: this, responses, hasRecords, installed: undefined, hardState: undefined });
-      return;
-    }
-    const installed = snapshot === undefined ? undefined : this.#staged.take(snapshot.metadata.index);
-    if (installed !== undefined) {
-      const { index, term: snapshotTerm, confState } = installed.saved;
-      turn.records.push({ kind: "install", groupId, file: installed.staging, index, term: snapshotTerm, confState });
-    }
-    if (entries.length > 0) turn.records.push({ kind: "entries", groupId, entries });
-    const hardState: HardState | undefined = term === 0 ? undefined : { term, vote, commit };
-    if (hardState !== undefined) {
-      turn.records.push({ kind: "hardState", groupId, hardState });
-      this.#storedTerm = term;
-      this.#storedVote = vote;
-    }
-    this.#inflightAppends++;
-    turn.awaited.push({ group: this, responses, hasRecords, installed, hardState });
+    const awaited = this.#orders.take<Group>(this, message, turn);
+    if (!awaited.hasRecords && this.#orders.isIdle) this.respond(awaited.responses);
+    else turn.awaited.push(awaited);
   }
 
   #send(message: Message): void {
@@ -562,12 +503,6 @@ export class Group implements RaftNode, ApplyTarget {
     if (this.#held !== undefined) this.#held.push(message);
     else if (message.type === "snap") this.#host.sendSnapshot(this, message);
     else this.#host.send(this, message);
-  }
-
-  #truncate(turn: TurnOutput<Group>): void {
-    const index = this.#wantsTruncation;
-    this.#wantsTruncation = 0;
-    turn.records.push({ kind: "truncate", groupId: this.groupId, index, term: this.#log.term(index) });
   }
 
   /** On a leader: its followers that are alive. */
@@ -586,7 +521,7 @@ export class Group implements RaftNode, ApplyTarget {
   #release(why: (maybeApplied: boolean) => RheaError): void {
     this.#applier.stop();
     this.#proposals.clear(why);
-    this.#reportDropped();
+    this.#notices.tellDropped();
     this.#reads.reject(why(false), true);
     this.#requests.reject(why(true));
     this.#staged.end(why(false));

@@ -161,12 +161,16 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Reads a 48-bit number. */
+/** Reads a 48-bit number. Small ones never become floating-point: as keys of maps those are dear. */
 export function getU48(view: DataView, offset: number): number {
-  return view.getUint32(offset, true) + view.getUint16(offset + 4, true) * TWO_32;
+  const high = view.getUint16(offset + 4, true);
+  const low = view.getUint32(offset, true);
+  return high === 0 ? low : low + high * TWO_32;
 }
 
 /** Reads a 64-bit number; exact below 2^53. */
 export function getU64(view: DataView, offset: number): number {
-  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * TWO_32;
+  const high = view.getUint32(offset + 4, true);
+  const low = view.getUint32(offset, true);
+  return high === 0 ? low : low + high * TWO_32;
 }

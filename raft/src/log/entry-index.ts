@@ -65,6 +65,32 @@ export class EntryIndex {
     this.#set(slot, term, segment, offset, length);
   }
 
+  /**
+   * Appends the entry after the last without counting it as live in its segment, which is no {@link MISSING} one: whoever appends a run of one
+   * segment calls {@link EntryIndex.countRun} at its end.
+   */
+  pushUncounted(term: number, segment: number, offset: number, length: number): void {
+    const slot = this.#head + this.#count;
+    if (slot === this.#terms.length) {
+      this.#makeRoom();
+      this.pushUncounted(term, segment, offset, length);
+      return;
+    }
+    this.#count++;
+    const place = slot * STRIDE;
+    const places = this.#places;
+    this.#terms[slot] = term;
+    places[place] = segment;
+    places[place + 1] = offset;
+    places[place + 2] = length;
+  }
+
+  /** Counts what was appended with {@link EntryIndex.pushUncounted}. */
+  countRun(segment: number, entries: number, bytes: number): void {
+    this.liveBytes += bytes;
+    this.#segments.retain(segment, entries, bytes);
+  }
+
   /** Replaces the place of one index. */
   replace(index: number, term: number, segment: number, offset: number, length: number): void {
     const slot = this.#slot(index);

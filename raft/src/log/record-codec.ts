@@ -99,6 +99,13 @@ export function recordKindAt(view: DataView, offset: number): number {
   return view.getUint16(offset + 14, true);
 }
 
+/** Whether the records at two offsets are of one group and one kind. */
+export function isSameGroupAndKind(view: DataView, a: number, b: number): boolean {
+  return (
+    view.getUint32(a + 8, true) === view.getUint32(b + 8, true) && view.getUint32(a + 12) === view.getUint32(b + 12)
+  );
+}
+
 /** Whether the record of `length` bytes at `offset` is what was written. */
 export function isRecordIntact(bytes: Buffer, view: DataView, offset: number, length: number, salt: number): boolean {
   return crc32(bytes.subarray(offset + 4, offset + length), salt) === view.getUint32(offset, true);

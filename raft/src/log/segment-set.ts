@@ -1,4 +1,4 @@
-import { invariant, type DiskFile } from "@rhea/common";
+import { invariant, InvariantError, type DiskFile } from "@rhea/common";
 
 /** One file of the log. */
 export interface Segment {
@@ -41,7 +41,9 @@ export class SegmentSet {
   get(sequence: number): Segment {
     const oldest = this.#segments[0];
     const segment = oldest === undefined ? undefined : this.#segments[sequence - oldest.sequence];
-    invariant(segment !== undefined, `segment ${sequence} of the log is gone while an entry in it is live`);
+    // The message is built only on failure: this runs for every entry.
+    if (segment === undefined)
+      throw new InvariantError(`segment ${sequence} of the log is gone while an entry in it is live`);
     return segment;
   }
 

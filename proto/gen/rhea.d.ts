@@ -1338,6 +1338,7 @@ export interface Handshake {
   bootNonce: Uint8Array;
   featureLevel: number;
   toStoreId: number;
+  address: string;
 }
 export interface HandshakeInit {
   readonly protocolVersion?: number | undefined;
@@ -1347,6 +1348,7 @@ export interface HandshakeInit {
   readonly bootNonce?: Uint8Array | undefined;
   readonly featureLevel?: number | undefined;
   readonly toStoreId?: number | undefined;
+  readonly address?: string | undefined;
 }
 export declare const Handshake: MessageCodec<Handshake, HandshakeInit>;
 export interface RaftBatch {
@@ -1424,22 +1426,34 @@ export interface CliPeer {
   peerId: number;
   storeId: number;
   role: PeerRole;
+  address: string;
+  priority: number | null;
 }
 export interface CliPeerInit {
   readonly peerId?: number | undefined;
   readonly storeId?: number | undefined;
   readonly role?: PeerRole | undefined;
+  readonly address?: string | undefined;
+  readonly priority?: number | null | undefined;
 }
 export declare const CliPeer: MessageCodec<CliPeer, CliPeerInit>;
 export interface CliRequest {
   groupId: number;
   peer: CliPeer | null;
   peers: CliPeer[];
+  any: boolean;
+  withoutCatchUp: boolean;
+  catchUpMargin: number;
+  catchUpTimeoutMs: number;
 }
 export interface CliRequestInit {
   readonly groupId?: number | undefined;
   readonly peer?: CliPeerInit | null | undefined;
   readonly peers?: readonly CliPeerInit[] | undefined;
+  readonly any?: boolean | undefined;
+  readonly withoutCatchUp?: boolean | undefined;
+  readonly catchUpMargin?: number | undefined;
+  readonly catchUpTimeoutMs?: number | undefined;
 }
 export declare const CliRequest: MessageCodec<CliRequest, CliRequestInit>;
 export interface CliResponse {
@@ -1447,11 +1461,13 @@ export interface CliResponse {
   leader: CliPeer | null;
   term: number;
   epoch: RegionEpoch | null;
+  snapshotIndex: number;
 }
 export interface CliResponseInit {
   readonly peers?: readonly CliPeerInit[] | undefined;
   readonly leader?: CliPeerInit | null | undefined;
   readonly term?: number | undefined;
   readonly epoch?: RegionEpochInit | null | undefined;
+  readonly snapshotIndex?: number | undefined;
 }
 export declare const CliResponse: MessageCodec<CliResponse, CliResponseInit>;

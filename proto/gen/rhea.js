@@ -11641,6 +11641,7 @@ export const rhea = $root.rhea = (() => {
         Handshake.prototype.bootNonce = $util.newBuffer([]);
         Handshake.prototype.featureLevel = 0;
         Handshake.prototype.toStoreId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        Handshake.prototype.address = "";
 
         Handshake.create = function(properties) {
             return new Handshake(properties);
@@ -11667,6 +11668,8 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(48).uint32(message.featureLevel);
             if (message.toStoreId != null && $Object.hasOwnProperty.call(message, "toStoreId") && (typeof message.toStoreId === "object" ? message.toStoreId.low || message.toStoreId.high : message.toStoreId !== 0))
                 writer.uint32(56).uint64(message.toStoreId);
+            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+                writer.uint32(66).string(message.address);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11761,6 +11764,15 @@ export const rhea = $root.rhea = (() => {
                             message.toStoreId = value;
                         else
                             delete message.toStoreId;
+                        continue;
+                    }
+                case 8: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.address = value;
+                        else
+                            delete message.address;
                         continue;
                     }
                 }
@@ -12423,6 +12435,16 @@ export const rhea = $root.rhea = (() => {
         CliPeer.prototype.peerId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         CliPeer.prototype.storeId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         CliPeer.prototype.role = 0;
+        CliPeer.prototype.address = "";
+        CliPeer.prototype.priority = null;
+
+        let $oneOfFields;
+
+        // Virtual OneOf for proto3 optional field
+        $Object.defineProperty(CliPeer.prototype, "_priority", {
+            get: $util.oneOfGetter($oneOfFields = ["priority"]),
+            set: $util.oneOfSetter($oneOfFields)
+        });
 
         CliPeer.create = function(properties) {
             return new CliPeer(properties);
@@ -12441,6 +12463,10 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(16).uint64(message.storeId);
             if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== 0)
                 writer.uint32(24).int32(message.role);
+            if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+                writer.uint32(34).string(message.address);
+            if (message.priority != null && $Object.hasOwnProperty.call(message, "priority"))
+                writer.uint32(40).sint32(message.priority);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -12501,6 +12527,22 @@ export const rhea = $root.rhea = (() => {
                             delete message.role;
                         continue;
                     }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.address = value;
+                        else
+                            delete message.address;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        message.priority = reader.sint32();
+                        message._priority = "priority";
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -12534,6 +12576,10 @@ export const rhea = $root.rhea = (() => {
         CliRequest.prototype.groupId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         CliRequest.prototype.peer = null;
         CliRequest.prototype.peers = $util.emptyArray;
+        CliRequest.prototype.any = false;
+        CliRequest.prototype.withoutCatchUp = false;
+        CliRequest.prototype.catchUpMargin = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        CliRequest.prototype.catchUpTimeoutMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
         CliRequest.create = function(properties) {
             return new CliRequest(properties);
@@ -12553,6 +12599,14 @@ export const rhea = $root.rhea = (() => {
             if (message.peers != null && message.peers.length)
                 for (let i = 0; i < message.peers.length; ++i)
                     $root.rhea.CliPeer.encode(message.peers[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.any != null && $Object.hasOwnProperty.call(message, "any") && message.any !== false)
+                writer.uint32(32).bool(message.any);
+            if (message.withoutCatchUp != null && $Object.hasOwnProperty.call(message, "withoutCatchUp") && message.withoutCatchUp !== false)
+                writer.uint32(40).bool(message.withoutCatchUp);
+            if (message.catchUpMargin != null && $Object.hasOwnProperty.call(message, "catchUpMargin") && (typeof message.catchUpMargin === "object" ? message.catchUpMargin.low || message.catchUpMargin.high : message.catchUpMargin !== 0))
+                writer.uint32(48).uint64(message.catchUpMargin);
+            if (message.catchUpTimeoutMs != null && $Object.hasOwnProperty.call(message, "catchUpTimeoutMs") && (typeof message.catchUpTimeoutMs === "object" ? message.catchUpTimeoutMs.low || message.catchUpTimeoutMs.high : message.catchUpTimeoutMs !== 0))
+                writer.uint32(56).uint64(message.catchUpTimeoutMs);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -12609,6 +12663,42 @@ export const rhea = $root.rhea = (() => {
                         message.peers.push($root.rhea.CliPeer.decode(reader, reader.size(), $undefined, _depth + 1));
                         continue;
                     }
+                case 4: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.any = value;
+                        else
+                            delete message.any;
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.withoutCatchUp = value;
+                        else
+                            delete message.withoutCatchUp;
+                        continue;
+                    }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.catchUpMargin = value;
+                        else
+                            delete message.catchUpMargin;
+                        continue;
+                    }
+                case 7: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.catchUpTimeoutMs = value;
+                        else
+                            delete message.catchUpTimeoutMs;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -12643,6 +12733,7 @@ export const rhea = $root.rhea = (() => {
         CliResponse.prototype.leader = null;
         CliResponse.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         CliResponse.prototype.epoch = null;
+        CliResponse.prototype.snapshotIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
         CliResponse.create = function(properties) {
             return new CliResponse(properties);
@@ -12664,6 +12755,8 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(24).uint64(message.term);
             if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch"))
                 $root.rhea.RegionEpoch.encode(message.epoch, writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.snapshotIndex != null && $Object.hasOwnProperty.call(message, "snapshotIndex") && (typeof message.snapshotIndex === "object" ? message.snapshotIndex.low || message.snapshotIndex.high : message.snapshotIndex !== 0))
+                writer.uint32(40).uint64(message.snapshotIndex);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -12724,6 +12817,15 @@ export const rhea = $root.rhea = (() => {
                         if (wireType !== 2)
                             break;
                         message.epoch = $root.rhea.RegionEpoch.decode(reader, reader.size(), $undefined, _depth + 1, message.epoch);
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.snapshotIndex = value;
+                        else
+                            delete message.snapshotIndex;
                         continue;
                     }
                 }

@@ -73,11 +73,21 @@ export const RaftMethods = {
   Snapshot: method("/rhea.Raft/Snapshot", "stream", pb.SnapshotChunk, pb.SnapshotReply),
 };
 
-/** CliService: administration of one group at the host that leads it. */
+/** CliService: administration of one group, at the host that leads it; ResetPeers, Snapshot and GetLeader at any of its hosts. */
 export const CliMethods = {
   AddPeer: method("/rhea.Cli/AddPeer", "unary", pb.CliRequest, pb.CliResponse),
   RemovePeer: method("/rhea.Cli/RemovePeer", "unary", pb.CliRequest, pb.CliResponse),
+  ChangePeers: method("/rhea.Cli/ChangePeers", "unary", pb.CliRequest, pb.CliResponse),
+  ResetPeers: method("/rhea.Cli/ResetPeers", "unary", pb.CliRequest, pb.CliResponse),
+  AddLearners: method("/rhea.Cli/AddLearners", "unary", pb.CliRequest, pb.CliResponse),
+  RemoveLearners: method("/rhea.Cli/RemoveLearners", "unary", pb.CliRequest, pb.CliResponse),
+  ResetLearners: method("/rhea.Cli/ResetLearners", "unary", pb.CliRequest, pb.CliResponse),
+  LearnerToFollower: method("/rhea.Cli/LearnerToFollower", "unary", pb.CliRequest, pb.CliResponse),
   TransferLeader: method("/rhea.Cli/TransferLeader", "unary", pb.CliRequest, pb.CliResponse),
-  GetPeers: method("/rhea.Cli/GetPeers", "unary", pb.CliRequest, pb.CliResponse),
+  Snapshot: method("/rhea.Cli/Snapshot", "unary", pb.CliRequest, pb.CliResponse),
   GetLeader: method("/rhea.Cli/GetLeader", "unary", pb.CliRequest, pb.CliResponse),
+  GetPeers: method("/rhea.Cli/GetPeers", "unary", pb.CliRequest, pb.CliResponse),
+  GetAlivePeers: method("/rhea.Cli/GetAlivePeers", "unary", pb.CliRequest, pb.CliResponse),
+  GetLearners: method("/rhea.Cli/GetLearners", "unary", pb.CliRequest, pb.CliResponse),
+  GetAliveLearners: method("/rhea.Cli/GetAliveLearners", "unary", pb.CliRequest, pb.CliResponse),
 };

@@ -6,7 +6,8 @@ import { EMPTY_BYTES, InvariantError, RheaError } from "@rhea/common";
 import { nextConfState } from "../core/index.js";
 import type { ConfChangeV2, ConfState, Entry, Message } from "../core/types.js";
 import type { CommittedEntry, SavedSnapshot, SnapshotFiles, StateMachine } from "./api.js";
-import { changeOfEntry, decodeChangeContext, NO_CHANGE, type MemberList } from "./membership.js";
+import { decodeChangeContext } from "./change-context.js";
+import { changeOfEntry, NO_CHANGE, type MemberList } from "./membership.js";
 
 /** A snapshot whose install record is durable. */
 export interface InstalledSnapshot {
@@ -151,7 +152,7 @@ export class Applier {
     this.#target.takeContext(entry);
     try {
       const change = changeOfEntry(entry);
-      const named = decodeChangeContext(change.context);
+      const { peers: named } = decodeChangeContext(change.context);
       if (!this.#fits(change)) {
         // It has no effect on any replica, as all judge it by the same membership; the state machine only counts the index.
         this.#target.onChangeApplied(entry, false);

@@ -1,24 +1,7 @@
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import type { RheaError } from "@rhea/common";
 import { settle } from "./test-settle.js";
-import { decodeChangeContext, encodeChangeContext } from "./membership.js";
 import { TestWorld, type TestStore } from "./test-store.js";
-import type { PeerInfo } from "./api.js";
-
-describe("membership change context", () => {
-  it("brings peers back as they were", () => {
-    const peers: PeerInfo[] = [
-      { peerId: 2 ** 40 + 7, storeId: 3, role: "voter" },
-      { peerId: 9, storeId: 2 ** 33, role: "learner" },
-    ];
-    deepEqual(decodeChangeContext(encodeChangeContext(peers)), peers);
-  });
-
-  it("refuses what it does not know", () => {
-    throws(() => decodeChangeContext(Buffer.from([9, 0])), { code: "VERSION_UNSUPPORTED" });
-    throws(() => decodeChangeContext(Buffer.from([1, 2, 0])), { code: "CORRUPTION" });
-  });
-});
 
 describe("raft host: membership changes", () => {
   let world: TestWorld;

@@ -1,13 +1,10 @@
-/** Who is in a group and where: the list of members, and the context by which a membership change names their stores. */
-import { EMPTY_BYTES, RheaError } from "@rhea/common";
+/** Who is in a group and where: the list of members, kept in step with the configuration that the core knows by ids only. */
+import { EMPTY_BYTES } from "@rhea/common";
 import { PeerRole, type CliPeer, type CliPeerInit } from "@rhea/proto";
 import { confChangeOfEntry } from "../core/index.js";
 import type { ConfChangeV2, ConfState, Entry, PeerId } from "../core/types.js";
 import type { CommittedConfChange, PeerInfo } from "./api.js";
-
-// Form 1 of the context: version byte, count, then per peer id (8 bytes), store id (8 bytes) and role (0 voter, 1 learner).
-const CONTEXT_VERSION = 1;
-const PEER_BYTES = 17;
+import { decodeChangeContext } from "./change-context.js";
 
 /** A change that does nothing: what stands in the log when a committed change is refused. */
 export const NO_CHANGE: ConfChangeV2 = {
@@ -15,44 +12,6 @@ export const NO_CHANGE: ConfChangeV2 = {
   changes: [{ type: "addNode", nodeId: 0 }],
   context: EMPTY_BYTES,
 };
-
-/** Encodes the members that a change adds. */
-export function encodeChangeContext(peers: readonly PeerInfo[]): Uint8Array {
-  const out = Buffer.alloc(2 + peers.length * PEER_BYTES);
-  out[0] = CONTEXT_VERSION;
-  out[1] = peers.length;
-  peers.forEach(({ peerId, storeId, role }, i) => {
-    const at = 2 + i * PEER_BYTES;
-    writeUint(out, at, peerId);
-    writeUint(out, at + 8, storeId);
-    out[at + 16] = role === "voter" ? 0 : 1;
-  });
-  return out;
-}
-
-/**
- * Decodes what {@link encodeChangeContext} wrote; no bytes are no members.
- * @throws RheaError CORRUPTION for a malformed or VERSION_UNSUPPORTED for an unknown form.
- */
-export function decodeChangeContext(context: Uint8Array): readonly PeerInfo[] {
-  if (context.length === 0) return [];
-  if (context[0] !== CONTEXT_VERSION) {
-    throw new RheaError("VERSION_UNSUPPORTED", `a membership change has context version ${context[0] ?? 0}, known: 1`);
-  }
-  const count = context[1] ?? 0;
-  if (context.length !== 2 + count * PEER_BYTES) {
-    throw new RheaError("CORRUPTION", `a membership change names ${count} peers in ${context.length} bytes`);
-  }
-  const view = new DataView(context.buffer, context.byteOffset, context.length);
-  return Array.from({ length: count }, (_, i) => {
-    const at = 2 + i * PEER_BYTES;
-    return {
-      peerId: readUint(view, at),
-      storeId: readUint(view, at + 8),
-      role: view.getUint8(at + 16) === 0 ? "voter" : "learner",
-    };
-  });
-}
 
 /** The members of one group, kept in step with its configuration. */
 export class MemberList {
@@ -72,15 +31,20 @@ export class MemberList {
     return this.#byId.get(peerId);
   }
 
-  /** Brings the list in line with a configuration; stores of new members are taken from `named`. */
+  /** The member on a store; undefined if there is none. */
+  onStore(storeId: number): PeerInfo | undefined {
+    return this.#peers.find((peer) => peer.storeId === storeId);
+  }
+
+  /** Brings the list in line with a configuration; where and what its members are is taken from `named`, else as it was. */
   update(confState: ConfState, named: readonly PeerInfo[]): void {
-    const stores = new Map(this.#peers.map((peer) => [peer.peerId, peer.storeId]));
-    for (const { peerId, storeId } of named) stores.set(peerId, storeId);
+    const known = new Map(this.#peers.map((peer) => [peer.peerId, peer]));
+    for (const peer of named) known.set(peer.peerId, { ...known.get(peer.peerId), ...peer });
     const voters = new Set([...confState.voters, ...confState.votersOutgoing]);
     const learners = confState.learners.filter((id) => !voters.has(id));
     const toPeer =
       (role: PeerInfo["role"]) =>
-      (peerId: PeerId): PeerInfo => ({ peerId, storeId: stores.get(peerId) ?? 0, role });
+      (peerId: PeerId): PeerInfo => ({ ...(known.get(peerId) ?? { peerId, storeId: 0 }), role });
     this.#peers = [...[...voters].map(toPeer("voter")), ...learners.map(toPeer("learner"))].sort(
       (a, b) => a.peerId - b.peerId,
     );
@@ -89,19 +53,20 @@ export class MemberList {
 
   /** Puts a committed change into the words of the state machine. */
   describe(entry: Entry, change: ConfChangeV2): CommittedConfChange {
-    const named = new Map(decodeChangeContext(change.context).map((peer) => [peer.peerId, peer]));
+    const { peers, isReset } = decodeChangeContext(change.context);
+    const named = new Map(peers.map((peer) => [peer.peerId, peer]));
     const changes = change.changes
       .filter(({ nodeId }) => nodeId !== 0)
       .map(({ type, nodeId }) => {
-        const storeId = named.get(nodeId)?.storeId ?? this.#byId.get(nodeId)?.storeId ?? 0;
-        const isLearner = type === "addLearnerNode";
-        const action = type === "removeNode" ? "remove" : isLearner ? "addLearner" : "addVoter";
-        const role =
-          type === "removeNode" ? (this.#byId.get(nodeId)?.role ?? "voter") : isLearner ? "learner" : "voter";
-        return { action, peer: { peerId: nodeId, storeId, role } } as const;
+        const before = this.#byId.get(nodeId);
+        const role = type === "addLearnerNode" ? "learner" : type === "addNode" ? "voter" : (before?.role ?? "voter");
+        const action = type === "removeNode" ? "remove" : role === "learner" ? "addLearner" : "addVoter";
+        const peer: PeerInfo = { peerId: nodeId, storeId: 0, ...before, ...named.get(nodeId), role };
+        return { action, peer } as const;
       });
     const type = entry.type === "confChange" ? entry.type : "confChangeV2";
-    return { index: entry.index, term: entry.term, type, changes, isLeavingJoint: change.changes.length === 0 };
+    const isLeavingJoint = change.changes.length === 0;
+    return { index: entry.index, term: entry.term, type, changes, isLeavingJoint, isForced: isReset };
   }
 }
 
@@ -111,20 +76,23 @@ export function changeOfEntry(entry: Entry): ConfChangeV2 {
 }
 
 /** Encodes a member for the wire. */
-export function peerToWire({ peerId, storeId, role }: PeerInfo): CliPeerInit {
-  return { peerId, storeId, role: role === "voter" ? PeerRole.VOTER : PeerRole.LEARNER };
+export function peerToWire({ peerId, storeId, role, address = "", priority }: PeerInfo): CliPeerInit {
+  return {
+    peerId,
+    storeId,
+    role: role === "voter" ? PeerRole.VOTER : PeerRole.LEARNER,
+    address,
+    priority: priority ?? null,
+  };
 }
 
 /** Decodes a member from the wire. */
-export function peerFromWire({ peerId, storeId, role }: CliPeer): PeerInfo {
-  return { peerId, storeId, role: role === PeerRole.LEARNER ? "learner" : "voter" };
-}
-
-function writeUint(out: Buffer, at: number, value: number): void {
-  out.writeUInt32BE(Math.floor(value / 2 ** 32), at);
-  out.writeUInt32BE(value % 2 ** 32, at + 4);
-}
-
-function readUint(view: DataView, at: number): number {
-  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+export function peerFromWire({ peerId, storeId, role, address, priority }: CliPeer): PeerInfo {
+  return {
+    peerId,
+    storeId,
+    role: role === PeerRole.LEARNER ? "learner" : "voter",
+    ...(priority === null ? {} : { priority }),
+    ...(address === "" ? {} : { address }),
+  };
 }

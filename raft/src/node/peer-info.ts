@@ -6,6 +6,10 @@ export interface PeerInfo {
   readonly peerId: PeerId;
   readonly storeId: number;
   readonly role: "voter" | "learner";
+  /** How gladly it is elected, as in JRaft: -1 not judged, 0 never, else the higher the sooner. Absent: not said when it was added. */
+  readonly priority?: number;
+  /** `host:port` of its raft server as others reach it, where members know each other by it instead of by a directory of stores. */
+  readonly address?: string;
 }
 
 /** Epoch and range that initial messages of a group carry, so that the receiver can judge whether to create a peer. */

@@ -4,7 +4,8 @@ import type { RawNode } from "../core/index.js";
 import type { ConfChangeV2, Entry, PeerId } from "../core/types.js";
 import type { PeerInfo } from "./api.js";
 import { deferred, type Deferred } from "./deferred.js";
-import { encodeChangeContext, type MemberList } from "./membership.js";
+import { encodeChangeContext } from "./change-context.js";
+import type { MemberList } from "./membership.js";
 import { changeBusy } from "./node-errors.js";
 
 interface PendingChange {

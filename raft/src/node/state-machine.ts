@@ -31,6 +31,8 @@ export interface CommittedConfChange {
   readonly changes: readonly { readonly action: "addVoter" | "addLearner" | "remove"; readonly peer: PeerInfo }[];
   /** True for the automatic end of a joint configuration (no changes). */
   readonly isLeavingJoint: boolean;
+  /** True for a configuration set by force (`resetPeers`): it takes effect whatever the state machine answers. */
+  readonly isForced: boolean;
 }
 
 /** Where a snapshot is written to or read from: a directory of named files, staged by the host. */

@@ -233,8 +233,14 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
       group.entries.push({ data: new Uint8Array(0), context: undefined });
       const index = ++group.applied;
       const isTaken =
-        machine.onConfChange?.({ index, term: TERM, type: "confChange", changes: [change], isLeavingJoint: false }) ??
-        true;
+        machine.onConfChange?.({
+          index,
+          term: TERM,
+          type: "confChange",
+          changes: [change],
+          isLeavingJoint: false,
+          isForced: false,
+        }) ?? true;
       if (!isTaken) return false;
       const confState = {
         voters: peers.filter(({ role }) => role === "voter").map(({ peerId }) => peerId),

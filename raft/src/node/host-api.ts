@@ -21,6 +21,10 @@ export interface HostLimits {
   readonly maxUncommittedBytes: number;
   /** Proposals waiting per group; default 16,384. Over it SERVER_BUSY. */
   readonly maxPendingProposals: number;
+  /** Proposals waiting over all groups; default 131,072. Over it SERVER_BUSY. */
+  readonly maxPendingProposalsPerProcess: number;
+  /** Bytes of proposals waiting over all groups; default 256 MiB. Over it SERVER_BUSY. */
+  readonly maxProposalBytesPerProcess: number;
   /** Entries kept behind the slowest live follower at most; default 100,000. */
   readonly maxLogEntries: number;
   /** Bytes of one group's log kept for a slow follower at most; default 64 MiB. */

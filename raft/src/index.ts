@@ -23,6 +23,7 @@ export type {
   CommittedConfChange,
   CommittedEntry,
   GroupDescription,
+  ChangeOptions,
   GroupOptions,
   HostLimits,
   HostStats,

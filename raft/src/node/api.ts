@@ -3,7 +3,7 @@
  * writes, `node-api.ts` one group's peer, `host-api.ts` the host of all groups.
  */
 export type { HostLimits, HostStats, RaftHost, RaftHostOptions, RaftObserver } from "./host-api.js";
-export type { GroupOptions, NodeStatus, PeerStatus, RaftNode } from "./node-api.js";
+export type { ChangeOptions, GroupOptions, NodeStatus, PeerStatus, RaftNode } from "./node-api.js";
 export type { GroupDescription, PeerInfo, UnknownPeerMessage } from "./peer-info.js";
 export type {
   CommittedConfChange,

@@ -3,19 +3,21 @@ import { InvariantError, RheaError, type Logger } from "@rhea/common";
 import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, ProposalDroppedError, RawNode } from "../core/index.js";
 import type { ConfChangeV2, Entry, Message, PeerId } from "../core/types.js";
 import type { GroupLog } from "../log/api.js";
-import type { GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
+import type { ChangeOptions, GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
 import { Applier, type ApplyTarget, type InstalledSnapshot } from "./apply.js";
+import type { ChangeTarget } from "./conf-changes.js";
 import { Contacts } from "./contacts.js";
 import { coreConfig } from "./core-config.js";
 import type { AwaitedAppend, GroupHost, PeerPlace, TurnOutput } from "./group-host.js";
+import { pickSuccessor } from "./leader-hand-over.js";
 import { LogCutter } from "./log-cutter.js";
 import { MemberList } from "./membership.js";
-import { closing, leadershipLost, noLeader, notLeader, perhapsApplied } from "./node-errors.js";
+import { closing, leadershipLost, noLeader, noSuccessor, notLeader, perhapsApplied } from "./node-errors.js";
 import { Notices } from "./notices.js";
 import { nodeStatus } from "./node-status.js";
 import { ProposalQueue } from "./proposals.js";
 import { ReadRounds } from "./read-index.js";
-import { AdminRequests } from "./requests.js";
+import { AdminRequests, type ChangeRequest } from "./requests.js";
 import { RoleWatch } from "./role-watch.js";
 import { StagedSlot, type StagedDone } from "./staged-slot.js";
 import { LogStorage } from "./storage-adapter.js";
@@ -77,7 +79,7 @@ export class Group implements RaftNode, ApplyTarget {
       host.markDirty(this);
     });
     this.#reads = new ReadRounds(host.options.rng.bytes(8));
-    this.#requests = new AdminRequests(groupId, this.members);
+    this.#requests = new AdminRequests(this.#changeTarget());
     if (held) this.#held = [];
   }
 
@@ -143,23 +145,40 @@ export class Group implements RaftNode, ApplyTarget {
     return this.#reads.read();
   }
 
-  async addPeer(peer: PeerInfo): Promise<void> {
-    const change = this.#requests.addPeer(this.#requireLeader(), peer);
-    this.#host.markDirty(this);
-    await change;
+  addPeer(peer: PeerInfo, options?: ChangeOptions): Promise<void> {
+    return this.#change({ kind: "addPeer", peer }, options);
   }
 
-  async removePeer(peerId: PeerId): Promise<void> {
-    const change = this.#requests.removePeer(this.#requireLeader(), peerId);
-    this.#host.markDirty(this);
-    await change;
+  removePeer(peerId: PeerId): Promise<void> {
+    return this.#change({ kind: "removePeer", peerId });
   }
 
-  async transferLeadershipTo(peerId: PeerId): Promise<void> {
+  changePeers(peers: readonly PeerInfo[], options?: ChangeOptions): Promise<void> {
+    return this.#change({ kind: "changePeers", peers }, options);
+  }
+
+  addLearners(peers: readonly PeerInfo[]): Promise<void> {
+    return this.#change({ kind: "addLearners", peers });
+  }
+
+  removeLearners(peerIds: readonly PeerId[]): Promise<void> {
+    return this.#change({ kind: "removeLearners", peerIds });
+  }
+
+  resetLearners(peers: readonly PeerInfo[]): Promise<void> {
+    return this.#change({ kind: "resetLearners", peers });
+  }
+
+  learnerToFollower(peerId: PeerId, options?: ChangeOptions): Promise<void> {
+    return this.#change({ kind: "learnerToFollower", peerId }, options);
+  }
+
+  async transferLeadershipTo(to: PeerId | "any"): Promise<void> {
     const raw = this.#requireLeader();
-    if (peerId === this.peerId) return;
-    const { tick, limits } = this.#host;
-    const transfer = this.#requests.transfer(raw, peerId, tick + limits.electionTicks + limits.heartbeatTicks);
+    const target = to === "any" ? this.#successor() : to;
+    if (target === this.peerId) return;
+    if (target === undefined) throw noSuccessor(this.groupId);
+    const transfer = this.#requests.transfer(raw, target);
     this.#host.markDirty(this);
     await transfer;
   }
@@ -415,6 +434,46 @@ export class Group implements RaftNode, ApplyTarget {
 
   // --- inside ---
 
+  async #change(request: ChangeRequest, options?: ChangeOptions): Promise<void> {
+    const change = this.#requests.change(this.#requireLeader(), request, options);
+    this.#host.markDirty(this);
+    await change;
+  }
+
+  #changeTarget(): ChangeTarget {
+    const { groupId, peerId, members } = this;
+    const host = this.#host;
+    const applier = (): Applier => this.#applier;
+    return {
+      groupId,
+      peerId,
+      members,
+      limits: host.limits,
+      get tick() {
+        return host.tick;
+      },
+      get confState() {
+        return applier().confState;
+      },
+      leadingCore: () => (this.isLeader ? this.#raw : undefined),
+      silentMs: (id) => (id === peerId ? 0 : host.nowMs - this.#contacts.heardMs(id)),
+      handOver: (to) => {
+        const successor = this.#successor((id) => to.includes(id));
+        if (successor !== undefined) this.#raw?.transferLeader(successor);
+        host.markDirty(this);
+      },
+      wake: () => {
+        host.markDirty(this);
+      },
+    };
+  }
+
+  /** The voter that would take over best. */
+  #successor(among?: (peerId: PeerId) => boolean): PeerId | undefined {
+    const { tickMs, electionTicks } = this.#host.limits;
+    return pickSuccessor(this.status(), tickMs * electionTicks, among);
+  }
+
   #startCore(campaignAtOnce: boolean): void {
     const { options, limits } = this.#host;
     const { groupId, peerId, applied } = this;
@@ -467,6 +526,7 @@ export class Group implements RaftNode, ApplyTarget {
       this.#notices.add((stateMachine) => stateMachine.onLeaderStop?.(stopped));
       this.#dropProposalsAt = this.#host.tick + 2 * this.#host.limits.electionTicks;
       this.#reads.reject(notLeader(this.groupId, this.#leaderHint()), false);
+      this.#requests.onDeposed(notLeader(this.groupId, this.#leaderHint()));
     }
     if (started) {
       // All groups' heartbeats fall on the same ticks, so that one message per store carries them.
@@ -474,6 +534,7 @@ export class Group implements RaftNode, ApplyTarget {
       for (let i = 0; i < behind; i++) raw.tick();
       this.#host.options.observer?.onLeader?.(this.groupId, this.peerId, term, this.#log.lastIndex);
       this.#notices.add((stateMachine) => stateMachine.onLeaderStart?.(term));
+      this.#requests.onElected();
     }
     if (hasNewLeader) {
       this.#notices.add((stateMachine) => stateMachine.onLeaderChange?.(lead, term));

@@ -10,6 +10,7 @@ export type {
   CommittedConfChange,
   CommittedEntry,
   GroupDescription,
+  ChangeOptions,
   GroupOptions,
   HostLimits,
   HostStats,

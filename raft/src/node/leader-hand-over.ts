@@ -4,10 +4,18 @@ import type { PeerId } from "../core/types.js";
 import type { NodeStatus, RaftNode } from "./api.js";
 
 /** Picks the voter that should take over: the one that follows closest, of those heard of lately. Undefined if there is none. */
-function pickSuccessor(status: NodeStatus, activeWithinMs: number): PeerId | undefined {
+export function pickSuccessor(
+  status: NodeStatus,
+  activeWithinMs: number,
+  among: (peerId: PeerId) => boolean = () => true,
+): PeerId | undefined {
   const able = status.progress.filter(
     ({ peerId, role, state, lastActiveMs }) =>
-      peerId !== status.peerId && role === "voter" && state === "replicate" && lastActiveMs <= activeWithinMs,
+      peerId !== status.peerId &&
+      role === "voter" &&
+      state === "replicate" &&
+      lastActiveMs <= activeWithinMs &&
+      among(peerId),
   );
   able.sort((a, b) => b.match - a.match);
   return able[0]?.peerId;

@@ -45,6 +45,16 @@ export interface NodeStatus {
   readonly error: RheaError | undefined;
 }
 
+/** How a change of members treats peers that become voters. All optional. */
+export interface ChangeOptions {
+  /** Makes them voters at once, whatever they have of the log: for callers that have watched them themselves. Default false. */
+  readonly withoutCatchUp?: boolean;
+  /** Entries that a learner may lack when it is promoted (JRaft's catchupMargin). Default 1,000. */
+  readonly catchUpMargin?: number;
+  /** Ms without progress after which a learner is given up; ten times as long while a snapshot is sent to it. Default 10 election timeouts. */
+  readonly catchUpTimeoutMs?: number;
+}
+
 /** One group's peer in this process. */
 export interface RaftNode {
   readonly groupId: number;
@@ -60,12 +70,34 @@ export interface RaftNode {
    * leader. Rejects with LEADER_NOT_AVAILABLE, NOT_LEADER or SHUTTING_DOWN; has no deadline of its own beyond two election timeouts.
    */
   readIndex(): Promise<void>;
-  /** Adds a voter or learner, or promotes a learner (role voter). Resolves when applied here. Idempotent: a peer already there in that role is success. CONF_CHANGE_BUSY while another change runs. */
-  addPeer(peer: PeerInfo): Promise<void>;
-  /** Removes a peer. Idempotent. */
+  /**
+   * Adds a peer, or promotes a learner (role voter). A new voter is first a learner and is promoted when it has caught up; if it does not
+   * (see {@link ChangeOptions}), it is taken out again. A peer id of 0 lets the leader give one; the peer is then known by its store.
+   *
+   * This and all calls below that change members: at the leader only; resolve when the whole change is applied here; a configuration that is
+   * as asked for already is success. Reject with NOT_LEADER (with the leader where known; `maybeApplied` where it may still happen),
+   * CONF_CHANGE_BUSY while another change runs, OPERATION_REFUSED where it makes no sense or a learner does not catch up, STALE_COMMAND
+   * where another leader's entry took its place, SHUTTING_DOWN.
+   */
+  addPeer(peer: PeerInfo, options?: ChangeOptions): Promise<void>;
+  /** Removes a peer. Refused for the only voter, and for a leader with one other voter. A leader that removes itself steps down. */
   removePeer(peerId: PeerId): Promise<void>;
-  /** Resolves when the target leads. TRANSFER_FAILED after an election timeout. */
-  transferLeadershipTo(peerId: PeerId): Promise<void>;
+  /**
+   * Makes `peers` the voters in one joint change, after the new ones among them have caught up as learners. Peers named with role learner
+   * become learners (voters are demoted), voters that are not named are removed, learners that are not named stay. A leader that does not
+   * stay a voter hands leadership over within the change.
+   */
+  changePeers(peers: readonly PeerInfo[], options?: ChangeOptions): Promise<void>;
+  /** Adds learners, all or none of those that are voters already. */
+  addLearners(peers: readonly PeerInfo[]): Promise<void>;
+  /** Removes learners. */
+  removeLearners(peerIds: readonly PeerId[]): Promise<void>;
+  /** Makes these, and no others, the learners. */
+  resetLearners(peers: readonly PeerInfo[]): Promise<void>;
+  /** Promotes a learner once it has caught up. NOT_FOUND where it is no member. */
+  learnerToFollower(peerId: PeerId, options?: ChangeOptions): Promise<void>;
+  /** Resolves when the target leads; `any`: the voter that follows closest. TRANSFER_FAILED after an election timeout. */
+  transferLeadershipTo(peerId: PeerId | "any"): Promise<void>;
   listPeers(): readonly PeerInfo[];
   /** Renews the member list after the state machine changed it by itself. */
   status(): NodeStatus;

@@ -45,3 +45,11 @@ export function changeBusy(groupId: number): RheaError {
     details: { regionId: groupId },
   });
 }
+
+/** No voter is near enough to take leadership over. */
+export function noSuccessor(groupId: number): RheaError {
+  const why = "no other voter answers and follows closely: look at its peers' progress";
+  return new RheaError("TRANSFER_FAILED", `group ${groupId}: leadership cannot move: ${why}`, {
+    details: { regionId: groupId },
+  });
+}

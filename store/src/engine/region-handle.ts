@@ -48,7 +48,8 @@ export function createRegionHandle(region: Region): RegionHandle {
       const page = { maxRows: limit, maxBytes: Number.MAX_SAFE_INTEGER, isReverse: false, keysOnly: false };
       return (await scanPage(region, { ...range, ...page })).rows;
     },
-    addPeer: (peer) => onNode(region, (node) => node.addPeer(peer)),
+    // Who asks has watched the peer catch up, or knows that it need not.
+    addPeer: (peer) => onNode(region, (node) => node.addPeer(peer, { withoutCatchUp: true })),
     removePeer: (peerId) => onNode(region, (node) => node.removePeer(peerId)),
     transferLeadershipTo: (peerId) => onNode(region, (node) => node.transferLeadershipTo(peerId)),
     split: async (splitKey, childRegionId, childPeerIds) => {

@@ -135,6 +135,8 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
       oldestPendingMs: 0,
       removedSegments: 0,
       rewrittenBytes: 0,
+      deadBytes: 0,
+      isSync: true,
     }),
     close: async () => undefined,
   };
@@ -160,6 +162,11 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
     readIndex: () => new Promise((resolve) => scheduler.nextTurn(resolve)),
     addPeer: async () => undefined,
     removePeer: async () => undefined,
+    changePeers: async () => undefined,
+    addLearners: async () => undefined,
+    removeLearners: async () => undefined,
+    resetLearners: async () => undefined,
+    learnerToFollower: async () => undefined,
     transferLeadershipTo: async () => undefined,
     listPeers: () => options.peers,
     status: () => {

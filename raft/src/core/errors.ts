@@ -13,6 +13,7 @@ const DROP_TEXT: Record<DropReason, string> = {
 
 /** Is thrown by `propose*` when the proposal certainly did not enter the log here; repeating it is safe. */
 export class ProposalDroppedError extends RheaError {
+  /** Why it was dropped. */
   readonly reason: DropReason;
 
   constructor(reason: DropReason) {

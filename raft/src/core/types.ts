@@ -20,16 +20,23 @@ export type EntryType = "normal" | "confChange" | "confChangeV2";
 
 /** Is one record of the replicated log. */
 export interface Entry {
+  /** Term of the leader that made it. */
   readonly term: number;
+  /** Its place in the log. */
   readonly index: number;
+  /** What its data are. */
   readonly type: EntryType;
+  /** The proposal, or an encoded membership change; empty for the entry that begins a term. */
   readonly data: Uint8Array;
 }
 
 /** Is what a peer must have on disk before any message that depends on it leaves. Term and vote never regress. */
 export interface HardState {
+  /** Newest term seen. */
   readonly term: number;
+  /** Whom this peer voted for in it; 0: nobody. */
   readonly vote: PeerId;
+  /** Highest index known to be committed. */
   readonly commit: number;
 }
 
@@ -38,31 +45,41 @@ export type RaftStateType = "follower" | "preCandidate" | "candidate" | "leader"
 
 /** Is what is worth telling the host but need not be stored. */
 export interface SoftState {
+  /** The leader as far as known; 0: none. */
   readonly lead: PeerId;
+  /** The role. */
   readonly state: RaftStateType;
 }
 
 /** Is the membership in effect, in the form that snapshots carry. */
 export interface ConfState {
+  /** Voters of the (incoming) configuration. */
   readonly voters: readonly PeerId[];
+  /** Peers that replicate without a vote. */
   readonly learners: readonly PeerId[];
   /** Is the voters of the outgoing half while the configuration is joint, else empty. */
   readonly votersOutgoing: readonly PeerId[];
   /** Is the outgoing voters that become learners when the joint configuration is left. */
   readonly learnersNext: readonly PeerId[];
+  /** Whether the leader proposes by itself to leave the joint configuration. */
   readonly autoLeave: boolean;
 }
 
 /** Says which state a snapshot holds: everything up to and including `index`. */
 export interface SnapshotMetadata {
+  /** The configuration at its index. */
   readonly confState: ConfState;
+  /** The last index that it holds. */
   readonly index: number;
+  /** Term of that entry. */
   readonly term: number;
 }
 
 /** Is a state machine's state; `data` is opaque to the core (usually a reference to files the host ships itself). */
 export interface Snapshot {
+  /** Where in the log it is. */
   readonly metadata: SnapshotMetadata;
+  /** The state, or what names it. */
   readonly data: Uint8Array;
 }
 
@@ -95,20 +112,31 @@ export type MessageType =
 
 /** Is one message between peers, or between a peer and its local storage threads. Fields a type does not use are 0, false or empty. */
 export interface Message {
+  /** What it is; says which other fields mean something. */
   readonly type: MessageType;
+  /** Receiver, or a local thread. */
   readonly to: PeerId;
+  /** Sender. */
   readonly from: PeerId;
   /** Is the sender's term; 0 marks a local message. */
   readonly term: number;
+  /** Term of the entry at `index`. */
   readonly logTerm: number;
+  /** The entry that the message is about. */
   readonly index: number;
+  /** Entries to append or to apply. */
   readonly entries: readonly Entry[];
+  /** The commit index that the sender tells or wants written. */
   readonly commit: number;
   /** Is used by `storageAppend` only: the vote to store along with term and commit. */
   readonly vote: PeerId;
+  /** The snapshot to install. */
   readonly snapshot?: Snapshot | undefined;
+  /** Whether a response refuses. */
   readonly reject: boolean;
+  /** On refusal: where the receiver thinks that the logs may agree. */
   readonly rejectHint: number;
+  /** Round of a read, or `transfer` in a vote. */
   readonly context?: Uint8Array | undefined;
   /** Is used by `storageAppend` and `storageApply`: what to deliver once the write is durable (append) or done (apply). */
   readonly responses?: readonly Message[] | undefined;
@@ -119,7 +147,9 @@ export type ConfChangeType = "addNode" | "removeNode" | "updateNode" | "addLearn
 
 /** Is one membership change of a `ConfChangeV2`. */
 export interface ConfChangeSingle {
+  /** What to do. */
   readonly type: ConfChangeType;
+  /** To which peer. */
   readonly nodeId: PeerId;
 }
 
@@ -128,7 +158,9 @@ export type ConfChangeTransition = "auto" | "jointImplicit" | "jointExplicit";
 
 /** Is a membership change. Without changes it leaves a joint configuration. */
 export interface ConfChangeV2 {
+  /** How a joint configuration is left. */
   readonly transition: ConfChangeTransition;
+  /** The steps, taken together; none: leave the joint configuration. */
   readonly changes: readonly ConfChangeSingle[];
   /** Is an opaque blob of the host that travels with the change. */
   readonly context: Uint8Array;
@@ -136,8 +168,11 @@ export interface ConfChangeV2 {
 
 /** Is the older form of a membership change: exactly one change, never joint. */
 export interface ConfChange {
+  /** What to do. */
   readonly type: ConfChangeType;
+  /** To which peer. */
   readonly nodeId: PeerId;
+  /** Bytes of the proposer, carried along unread. */
   readonly context: Uint8Array;
 }
 
@@ -186,6 +221,7 @@ export interface RaftConfig {
   readonly electionTick: number;
   /** Is the number of ticks between two heartbeats of a leader, at least 1. */
   readonly heartbeatTick: number;
+  /** What is durable. */
   readonly storage: Storage;
   /** Is the last index the state machine already holds; entries up to it are not handed out again. Default 0. */
   readonly applied?: number;
@@ -223,6 +259,7 @@ export interface RaftConfig {
 
 /** Answers a `readIndex` call: the read may be served once the state machine has applied `index`. */
 export interface ReadState {
+  /** The index that must be applied before the read. */
   readonly index: number;
   /** Is the caller's own bytes, passed through. */
   readonly requestCtx: Uint8Array;
@@ -238,6 +275,7 @@ export interface Ready {
   readonly softState?: SoftState | undefined;
   /** Is present when it changed. */
   readonly hardState?: HardState | undefined;
+  /** Reads that are confirmed. */
   readonly readStates: readonly ReadState[];
   /** Is the entries to store; a stored entry of the same or a higher index is replaced. */
   readonly entries: readonly Entry[];
@@ -245,6 +283,7 @@ export interface Ready {
   readonly snapshot?: Snapshot | undefined;
   /** Is the entries to hand to the state machine; they are already stored in the synchronous mode. */
   readonly committedEntries: readonly Entry[];
+  /** What may be sent. */
   readonly messages: readonly Message[];
   /** Says that entries, term or vote changed, so that the write must be durable before messages leave. */
   readonly mustSync: boolean;
@@ -255,17 +294,23 @@ export type ProgressState = "probe" | "replicate" | "snapshot";
 
 /** Is what a leader knows about one peer, copied out for status pages. */
 export interface ProgressStatus {
+  /** How entries are sent to it. */
   readonly state: ProgressState;
   /** Is the highest index known to be stored on the peer. Invariant: match < next. */
   readonly match: number;
   /** Is the index of the next entry to send. */
   readonly next: number;
+  /** Whether it was heard of within the last election timeout. */
   readonly recentActive: boolean;
+  /** Whether it has no vote. */
   readonly isLearner: boolean;
+  /** Whether nothing may be sent to it now. */
   readonly paused: boolean;
   /** Is the index of the snapshot on its way, else 0. */
   readonly pendingSnapshot: number;
+  /** Append messages on their way. */
   readonly inflightMsgs: number;
+  /** Bytes of entries on their way. */
   readonly inflightBytes: number;
   /** Says that the inflight window is full. */
   readonly inflightFull: boolean;
@@ -273,20 +318,31 @@ export interface ProgressStatus {
 
 /** Is the cheap part of a peer's status. The object is reused: read it, do not keep it. */
 export interface BasicStatus {
+  /** This peer. */
   readonly id: PeerId;
+  /** Its current term. */
   readonly term: number;
+  /** Whom it voted for in that term; 0: nobody. */
   readonly vote: PeerId;
+  /** Highest index known to be committed. */
   readonly commit: number;
+  /** The leader of the term as far as known; 0: none. */
   readonly lead: PeerId;
+  /** Its role. */
   readonly state: RaftStateType;
+  /** Highest index that has been applied. */
   readonly applied: number;
+  /** Whom leadership is being handed to; 0: nobody. */
   readonly leadTransferee: PeerId;
 }
 
 /** Is the whole status of a peer: a copy that may be kept. */
 export interface RaftStatus extends BasicStatus {
+  /** The configuration in effect. */
   readonly confState: ConfState;
+  /** First index of the log. */
   readonly firstIndex: number;
+  /** Last index of the log. */
   readonly lastIndex: number;
   /** Is filled on a leader only; keyed by peer, in ascending order. */
   readonly progress: ReadonlyMap<PeerId, ProgressStatus>;

@@ -9,8 +9,11 @@ const VERSION = 1;
 
 /** What the files say. PD members use their member id as `storeId`. */
 export interface Identity {
+  /** The cluster it belongs to. */
   readonly clusterId: number;
+  /** Its id, for ever. */
   readonly storeId: number;
+  /** The name it was made under: an embedded server's address, a store's name. */
   readonly name: string;
   /** 16 random bytes, hex. */
   readonly uuid: string;
@@ -20,8 +23,11 @@ export interface Identity {
 
 /** The two places. */
 export interface IdentityDirectories {
+  /** Where both are. */
   readonly disk: Disk;
+  /** The log's directory. */
   readonly logDirectory: string;
+  /** The directory of the data that go with the log. */
   readonly dataDirectory: string;
 }
 

@@ -10,9 +10,11 @@ import { SegmentSet } from "./segment-set.js";
 
 /** One frame as it stands in its file. */
 export interface InspectedFrame {
+  /** Its segment file. */
   readonly path: string;
   /** Bytes from the start of the file. */
   readonly offset: number;
+  /** Number of the frame. */
   readonly sequence: number;
   /** Newest sequence that was durable when it was written. */
   readonly durable: number;
@@ -26,6 +28,7 @@ export interface InspectedFrame {
 
 /** What the next open would make of a log. */
 export interface LogInspection {
+  /** The segment files, in order. */
   readonly segments: number;
   /** Why the whole log would be refused; undefined if it would not. */
   readonly refusal: RheaError | undefined;
@@ -33,6 +36,7 @@ export interface LogInspection {
   readonly findings: readonly string[];
   /** State of every group after recovery, by id; empty if the log would be refused. */
   readonly groups: readonly GroupSummary[];
+  /** Whether the process that wrote it closed it in order. */
   readonly wasClosedCleanly: boolean;
 }
 

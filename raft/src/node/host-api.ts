@@ -45,20 +45,33 @@ export interface RaftObserver {
 
 /** What a host needs. */
 export interface RaftHostOptions {
+  /** Processes of different clusters refuse each other. */
   readonly clusterId: number;
+  /** This process's id, as {@link PeerInfo.storeId} names it. */
   readonly storeId: number;
+  /** How often this process has started; must rise at every start and be durable before. */
   readonly incarnation: number;
+  /** 16 random bytes of this start: two boots of one incarnation are told apart. */
   readonly bootNonce: Uint8Array;
+  /** What this build can do, for others to know. */
   readonly featureLevel: number;
+  /** The opened log. Its owner closes it, after the host. */
   readonly log: RaftLog;
+  /** Where snapshots are staged. */
   readonly disk: Disk;
   /** Staging place of incoming and outgoing snapshots. */
   readonly snapshotDirectory: string;
+  /** The way to other processes. */
   readonly net: Net;
+  /** Time. */
   readonly clock: Clock;
+  /** Timers and the turn. */
   readonly scheduler: Scheduler;
+  /** Randomness: election timeouts, read contexts. */
   readonly rng: Rng;
+  /** Hears of elections, refusals and failures. */
   readonly logger: Logger;
+  /** Times and bounds. */
   readonly limits?: Partial<HostLimits>;
   /** Present address (`host:port`) of a store's raft port, undefined if unknown. Asked at every (re)connect. */
   resolveStore(storeId: number): string | undefined;
@@ -66,6 +79,7 @@ export interface RaftHostOptions {
   onTurnApplied?(): void;
   /** May create the group (synchronously; the message is then delivered). */
   onUnknownPeer?(message: UnknownPeerMessage): void;
+  /** Epoch and range of a group for its initial messages; default: none. */
   describeGroup?(groupId: number): GroupDescription | undefined;
   /** A failure that must stop the process (the log failed, an invariant broke). */
   onFatal(error: RheaError): void;
@@ -77,14 +91,23 @@ export interface RaftHostOptions {
 
 /** Figures of the host for heartbeats and metrics. */
 export interface HostStats {
+  /** Groups with a peer in this process. */
   readonly groups: number;
+  /** Those that this process leads. */
   readonly leaders: number;
+  /** Turns since the start. */
   readonly turns: number;
+  /** Raft messages sent, heartbeats apart. */
   readonly messagesSent: number;
+  /** Raft messages received, heartbeats apart. */
   readonly messagesReceived: number;
+  /** Rounds that confirmed reads. */
   readonly readIndexRounds: number;
+  /** Snapshots on their way out. */
   readonly sendingSnapshots: number;
+  /** Snapshots coming in. */
   readonly receivingSnapshots: number;
+  /** Snapshots being loaded by state machines. */
   readonly applyingSnapshots: number;
 }
 
@@ -92,6 +115,7 @@ export interface HostStats {
 export interface RaftHost {
   /** Registers raft and CliService methods on a server that the owner listens with. */
   addServices(server: RpcServer): void;
+  /** Starts time, turns and connections. */
   start(): void;
   /**
    * Creates and starts a group; writes its `created` record if the log has none. Usable at once; its first messages leave after the
@@ -102,12 +126,15 @@ export interface RaftHost {
    * or has another peer here; OPERATION_REFUSED for a peer id at or below a destroyed one.
    */
   createGroup(options: GroupOptions, start?: { readonly index: number; readonly term: number }): RaftNode;
+  /** Returns a group's peer in this process, undefined if there is none. */
   group(groupId: number): RaftNode | undefined;
+  /** Returns all peers of this process. */
   groups(): Iterable<RaftNode>;
   /** Stops a group and writes its tombstone; resolves when that is durable. The embedder then clears its data. */
   destroyGroup(groupId: number, proof: { readonly confVer: number; readonly version: number }): Promise<void>;
   /** Hands all leaderships to other voters where possible; resolves when none is left or after `timeoutMs`. */
   transferAllLeaders(timeoutMs: number): Promise<void>;
+  /** Returns the present figures. */
   stats(): HostStats;
   /** Stops timers, streams and groups. The log is closed by its owner. */
   close(): Promise<void>;

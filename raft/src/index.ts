@@ -2,6 +2,15 @@
  * raft: consensus as a library. `openLog` opens a process's write-ahead log, `createRaftHost` runs many groups over it (README.md shows
  * how they are put together). The pure algorithm is an entry of its own, `@rhea/raft/core`.
  */
+export {
+  firstPeers,
+  formatConfiguration,
+  formatPeer,
+  parseConfiguration,
+  parsePeer,
+  storeIdOf,
+  type Configuration,
+} from "./cli/index.js";
 export type { ConfState, Entry, HardState, PeerId } from "./core/types.js";
 export { claimIdentity, createIdentity, readIdentity, verifyIdentity } from "./identity/identity.js";
 export type { ClaimedIdentity, Identity, IdentityDirectories } from "./identity/identity.js";

@@ -22,6 +22,7 @@ export {
 } from "./conf-change-codec.js";
 export { nextConfState } from "./conf-change.js";
 export { EMPTY_CONF_STATE, isJoint, isVoter, voterIds } from "./tracker.js";
+export { FIRST_RESET_TERM, generationOf, nextGenerationTerm } from "./generation.js";
 export { entriesSize, entrySize } from "./entry-size.js";
 export { makeMessage } from "./message.js";
 export { decodeReadSequence, encodeReadSequence } from "./read-only.js";

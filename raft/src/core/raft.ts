@@ -2,6 +2,7 @@ import { EMPTY_BYTES, InvariantError, RheaError } from "@rhea/common";
 import { applyConfChangeTo, restoreMembership, type ChangedMembership, type NewMemberOptions } from "./conf-change.js";
 import { resolveRaftConfig, type ResolvedRaftConfig } from "./config.js";
 import { entriesSize, payloadSize } from "./entry-size.js";
+import { FIRST_RESET_TERM, generationOf } from "./generation.js";
 import { makeMessage, waitsForStorage } from "./message.js";
 import { ProgressTracker, voterIds } from "./tracker.js";
 import { RaftLog } from "./raft-log.js";
@@ -233,7 +234,7 @@ export class Raft {
   hup(type: CampaignType): void {
     if (this.state === "leader") {
       this.emit?.({ kind: "campaignIgnoredAsLeader" });
-    } else if (!this.isPromotable()) {
+    } else if (!this.isPromotable() || this.#lacksReset()) {
       this.emit?.({ kind: "campaignIgnoredUnpromotable" });
     } else if (this.#hasUnappliedConfChanges()) {
       this.emit?.({ kind: "campaignIgnoredPendingConfChange", term: this.term });
@@ -268,6 +269,12 @@ export class Raft {
     return self !== undefined && !self.isLearner && this.log.unstable.snapshot === undefined;
   }
 
+  /** Says that the group was reset by force and this peer has not applied it: it would campaign in a configuration that was given up. */
+  #lacksReset(): boolean {
+    const { log, term } = this;
+    return term >= FIRST_RESET_TERM && generationOf(log.term(log.applied)) !== generationOf(term);
+  }
+
   /** Moves the commit index as far as a quorum allows; only entries of the current term commit by counting (thesis 3.6.2). */
   maybeCommit(): boolean {
     return this.log.maybeCommit(this.tracker.committedIndex(), this.term, this.config.commitOldTermByCounting);
@@ -279,6 +286,11 @@ export class Raft {
 
   applyConfChange(change: ConfChangeV2): ConfState {
     return this.switchMembership(applyConfChangeTo(this.tracker, this.#newMemberOptions(), change));
+  }
+
+  /** Takes a whole configuration into effect, whatever the present one: for a committed reset by force. */
+  resetMembership(conf: ConfState): ConfState {
+    return this.switchMembership(restoreMembership(conf, this.#newMemberOptions()));
   }
 
   /** Says why a membership change cannot be applied to the membership in effect, if so. */
@@ -383,7 +395,10 @@ export class Raft {
   }
 
   #refuseLowerTerm(m: Message): void {
-    if ((this.config.checkQuorum || this.config.preVote) && (m.type === "heartbeat" || m.type === "app")) {
+    if (generationOf(m.term) !== generationOf(this.term) && m.type !== "storageAppendResp") {
+      // An answer would tell the present term to a history that was given up, and let it go on in that.
+      this.emit?.({ kind: "lowerTermIgnored", term: this.term, type: m.type, from: m.from, messageTerm: m.term });
+    } else if ((this.config.checkQuorum || this.config.preVote) && (m.type === "heartbeat" || m.type === "app")) {
       // This peer may have raised its term while it was cut off, and now neither wins elections nor follows: let the leader know the
       // term. (Without checkQuorum and preVote its vote requests would do that.)
       this.send({ type: "appResp", to: m.from });

@@ -3,6 +3,7 @@ import { OWN_TRANSCRIPTS, publishedTranscripts, runConformance } from "./index.j
 
 function check(path: string): void {
   for (const file of runConformance([path]).files) {
+    assert.ok("kind" in file, `${file.path} is no transcript`);
     const { failure } = file;
     if (failure !== undefined)
       assert.equal(failure.actual, failure.expected, `${file.path}:${failure.line} ${failure.command}`);

@@ -1,3 +1,4 @@
+import { RheaError } from "@rhea/common";
 import {
   confChangeOfEntry,
   EMPTY_CONF_STATE,
@@ -7,6 +8,8 @@ import {
   raftEventLevel,
   RawNode,
 } from "../core/index.js";
+import { CommandError } from "./arguments.js";
+import { TranscriptError } from "./datadriven.js";
 import { TranscriptOutput } from "./output.js";
 import { renderEvent } from "./render-event.js";
 import { renderEntries, renderMessage, renderReady } from "./render.js";
@@ -90,7 +93,7 @@ export class InteractionEnv {
     const { confState, index } = snapshot.metadata;
     const bootstrap =
       index > 0 || confState.voters.length > 0 || confState.learners.length > 0 || snapshot.data.length > 0;
-    if (bootstrap && index <= 1) throw new Error("index must be specified as > 1 due to bootstrap");
+    if (bootstrap && index <= 1) throw new CommandError("index must be specified as > 1 due to bootstrap");
     const initial = bootstrap ? { ...snapshot, metadata: { ...snapshot.metadata, term: 1 } } : snapshot;
     for (let i = 0; i < count; i++) {
       const storage = new HistoryStorage(initial);
@@ -231,7 +234,7 @@ export class InteractionEnv {
 
   #node(id: PeerId): Node {
     const node = this.#nodes[id - 1];
-    if (node === undefined) throw new Error(`there is no node ${id}`);
+    if (node === undefined) throw new TranscriptError(`there is no node ${id}, only ${this.#nodes.length} were added`);
     return node;
   }
 
@@ -275,8 +278,13 @@ function store(
     node.storage.append(entries);
     return;
   }
-  if (entries.length > 0) throw new Error("can't apply snapshot and entries at the same time");
-  node.storage.applySnapshot(snapshot);
+  if (entries.length > 0) throw new CommandError("can't apply snapshot and entries at the same time");
+  try {
+    node.storage.applySnapshot(snapshot);
+  } catch (error) {
+    if (error instanceof RheaError) throw new CommandError(error.message);
+    throw error;
+  }
 }
 
 function apply(node: Node, entries: readonly Entry[]): void {

@@ -1,12 +1,20 @@
-import { isVoter, makeMessage, ProposalDroppedError } from "../core/index.js";
 import { RheaError } from "@rhea/common";
+import { isVoter, makeMessage, ProposalDroppedError, StorageCompactedError } from "../core/index.js";
+import {
+  CommandError,
+  firstNumber,
+  numberOf,
+  parseBool,
+  parseUint,
+  plainIds,
+  strictly,
+  type Args,
+} from "./arguments.js";
 import { EMPTY_SNAPSHOT, InteractionEnv, type NodeOptions, type Recipient } from "./interaction-env.js";
 import { messageTypeNamed, renderMessage, renderProgress, stateName } from "./render.js";
 import { parseChanges } from "./parse-changes.js";
-import { parseDirective, type Directive, type DirectiveArg } from "./datadriven.js";
-import type { ConfChangeTransition, MessageType, PeerId } from "../core/index.js";
-
-type Args = readonly DirectiveArg[];
+import { parseDirective, TranscriptError, type Directive } from "./datadriven.js";
+import type { ConfChangeTransition, ConfState, MessageType, PeerId } from "../core/index.js";
 
 const TRANSITIONS: ReadonlyMap<string, ConfChangeTransition> = new Map([
   ["auto", "auto"],
@@ -14,7 +22,10 @@ const TRANSITIONS: ReadonlyMap<string, ConfChangeTransition> = new Map([
   ["explicit", "jointExplicit"],
 ]);
 
-/** Returns a handler that runs the directives of one interaction transcript and prints what they show. */
+/**
+ * Returns a handler that runs the directives of one interaction transcript and prints what they show. It throws what the published
+ * runner would die of: a `TranscriptError` where the script is at fault, else the core's own error.
+ */
 export function interactionHandler(): (directive: Directive) => string {
   const env = new InteractionEnv();
   return (directive) => {
@@ -22,7 +33,7 @@ export function interactionHandler(): (directive: Directive) => string {
     try {
       runDirective(env, directive);
     } catch (error) {
-      const text = errorText(error);
+      const text = answerTo(error);
       if (env.output.isQuiet) return text;
       env.output.write(text);
     }
@@ -37,11 +48,16 @@ function runDirective(env: InteractionEnv, directive: Directive): void {
     return;
   }
   runCommand(env, directive.command, directive.args);
-  // Further commands may stand in the input, one a line.
+  // Further commands may stand in the input, one a line; an error of one of them does not keep the next from running.
   for (const text of directive.input.split("\n")) {
-    if (text.trim() === "") continue;
-    const { command, args } = parseDirective(text.trim(), directive.line);
-    runCommand(env, command, args);
+    const { command, args } = parseDirective(text, directive.line);
+    if (command === "") continue;
+    try {
+      runCommand(env, command, args);
+    } catch (error) {
+      if (env.output.isQuiet) throw error;
+      env.output.write(answerTo(error));
+    }
   }
 }
 
@@ -53,11 +69,11 @@ function runCommand(env: InteractionEnv, command: string, args: Args): void {
       addNodes(env, args);
       return;
     case "campaign":
-      env.raw(firstId(args)).campaign();
+      env.raw(firstNumber(args)).campaign();
       return;
     case "compact":
-      env.compact(firstId(args), Number(args[1]?.key));
-      env.printLog(firstId(args));
+      env.compact(firstNumber(args), parseUint(args[1]?.key ?? ""));
+      env.printLog(firstNumber(args));
       return;
     case "deliver-msgs":
       deliver(env, args);
@@ -81,61 +97,69 @@ function runCommand(env: InteractionEnv, command: string, args: Args): void {
       env.output.setLevelNamed(args[0]?.key ?? "");
       return;
     case "raft-log":
-      env.printLog(firstId(args));
+      env.printLog(firstNumber(args));
       return;
     case "raft-state":
       printStates(env);
       return;
     case "set-randomized-election-timeout":
-      env.raw(firstId(args)).setRandomizedElectionTimeout(Number(valueOf(args, "timeout")));
+      env.raw(firstNumber(args)).setRandomizedElectionTimeout(electionTimeout(args));
       return;
     case "stabilize":
       stabilize(env, args);
       return;
     case "status":
-      for (const [id, pr] of env.raw(firstId(args)).status().progress)
+      for (const [id, pr] of env.raw(firstNumber(args)).status().progress)
         env.output.write(`${id}: ${renderProgress(pr)}\n`);
       return;
     case "tick-election":
-      tick(env, firstId(args), env.options(firstId(args)).electionTick);
+      tick(env, firstNumber(args), env.options(firstNumber(args)).electionTick);
       return;
     case "tick-heartbeat":
-      tick(env, firstId(args), env.options(firstId(args)).heartbeatTick);
+      tick(env, firstNumber(args), env.options(firstNumber(args)).heartbeatTick);
       return;
     case "tick":
-      tick(env, firstId(args), Number(args[1]?.key));
+      tick(env, firstNumber(args), Number(onlyWord(args)));
       return;
     case "transfer-leadership":
-      env.raw(Number(valueOf(args, "from"))).transferLeader(Number(valueOf(args, "to")));
+      transferLeadership(env, args);
       return;
     case "forget-leader":
-      env.raw(firstId(args)).forgetLeader();
+      env.raw(firstNumber(args)).forgetLeader();
       return;
     case "send-snapshot":
       sendSnapshot(env, args);
       return;
     case "propose":
-      env.raw(firstId(args)).propose(Buffer.from(args[1]?.key ?? ""));
+      env.raw(firstNumber(args)).propose(Buffer.from(onlyWord(args)));
       return;
     case "read-index":
-      env.raw(firstId(args)).readIndex(Buffer.from(args[1]?.key ?? ""));
+      env.raw(firstNumber(args)).readIndex(Buffer.from(onlyWord(args)));
       return;
     case "report-unreachable":
-      env.raw(firstId(args)).reportUnreachable(Number(args[1]?.key));
+      reportUnreachable(env, args);
       return;
     default:
-      throw new Error("unknown command");
+      throw new CommandError("unknown command");
   }
 }
 
 function addNodes(env: InteractionEnv, args: Args): void {
-  const numbers = (key: string): PeerId[] => (args.find((arg) => arg.key === key)?.values ?? []).map(Number);
-  const number = (key: string): number | undefined => numbers(key)[0];
-  const flag = (key: string): boolean => optionalValueOf(args, key) === "true";
+  const count = firstNumber(args);
+  const values = (key: string): readonly string[] =>
+    args.slice(1).flatMap((arg) => (arg.key === key ? arg.values : []));
+  const numbers = (key: string): number[] =>
+    values(key).map((value) => strictly(`${key}=${value}`, () => parseUint(value)));
+  const number = (key: string): number | undefined => numbers(key).at(-1);
+  const flag = (key: string): boolean =>
+    values(key)
+      .map((value) => strictly(`${key}=${value}`, () => parseBool(value)))
+      .at(-1) ?? false;
+  const index = number("index") ?? 0;
   const options: NodeOptions = {
     electionTick: 3,
     heartbeatTick: 1,
-    applied: number("index") ?? 0,
+    applied: index,
     maxInflightMsgs: number("inflight") ?? 2 ** 31 - 1,
     maxCommittedSizePerReady: number("max-committed-size-per-ready") ?? 0,
     asyncStorageWrites: flag("async-storage-writes"),
@@ -143,36 +167,75 @@ function addNodes(env: InteractionEnv, args: Args): void {
     checkQuorum: flag("checkquorum"),
     disableConfChangeValidation: flag("disable-conf-change-validation"),
     stepDownOnRemoval: flag("step-down-on-removal"),
-    readOnlyOption: readOnlyOption(optionalValueOf(args, "read-only")),
+    readOnlyOption: readOnlyOption(values("read-only").at(-1)),
   };
-  const confState = { ...EMPTY_SNAPSHOT.metadata.confState, voters: numbers("voters"), learners: numbers("learners") };
-  const data = Buffer.from(optionalValueOf(args, "content") ?? "");
-  env.addNodes(firstId(args), options, { metadata: { confState, index: number("index") ?? 0, term: 0 }, data });
+  const confState: ConfState = {
+    ...EMPTY_SNAPSHOT.metadata.confState,
+    voters: numbers("voters"),
+    learners: numbers("learners"),
+  };
+  const data = Buffer.from(values("content").at(-1) ?? "");
+  env.addNodes(count, options, { metadata: { confState, index, term: 0 }, data });
 }
 
 function readOnlyOption(value: string | undefined): "safe" | "leaseBased" {
   if (value === undefined || value === "safe") return "safe";
   if (value === "lease-based") return "leaseBased";
-  throw new Error(`invalid read-only option "${value}"`);
+  throw new CommandError(`invalid read-only option "${value}"`);
+}
+
+function electionTimeout(args: Args): number {
+  const ticks = numberOf(args, "timeout");
+  if (ticks === 0) throw new TranscriptError("an election timeout is at least one tick");
+  return ticks;
+}
+
+function transferLeadership(env: InteractionEnv, args: Args): void {
+  const [from, to] = [numberOf(args, "from"), numberOf(args, "to")];
+  if (!env.nodeIds.includes(to)) throw new TranscriptError(`there is no node ${to} to transfer leadership to`);
+  env.raw(from).transferLeader(to);
+}
+
+function reportUnreachable(env: InteractionEnv, args: Args): void {
+  const [reporter, reported, ...rest] = plainIds(args);
+  if (reporter === undefined || reported === undefined || rest.length > 0)
+    throw new CommandError("must specify exactly two node indexes: node on which to report, and reported node");
+  env.raw(reporter).reportUnreachable(reported);
+}
+
+/** Returns the second and last argument, which has no value. */
+function onlyWord(args: Args): string {
+  const [, word] = args;
+  if (word === undefined || args.length !== 2 || word.values.length > 0)
+    throw new TranscriptError("the command takes a peer and exactly one word");
+  return word.key;
 }
 
 function deliver(env: InteractionEnv, args: Args): void {
   let type: MessageType | undefined;
   const recipients: Recipient[] = [];
-  for (const { key, values } of args) {
-    if (values.length === 0) recipients.push({ id: Number(key), drop: false });
-    else if (key === "drop") recipients.push(...values.map((value) => ({ id: Number(value), drop: true })));
-    else if (key === "type") type = messageTypeNamed(values[0] ?? "");
-    if (key === "type" && type === undefined) throw new Error(`unknown message type ${values[0] ?? ""}`);
+  for (const arg of args) {
+    for (const id of plainIds([arg])) recipients.push({ id, drop: false });
+    for (const value of arg.values) {
+      if (arg.key === "drop") {
+        const id = strictly(`drop=${value}`, () => parseUint(value));
+        if (recipients.some((recipient) => recipient.id === id))
+          throw new TranscriptError(`can't both deliver and drop msgs to ${id}`);
+        recipients.push({ id, drop: true });
+      } else if (arg.key === "type") {
+        type = messageTypeNamed(value);
+        if (type === undefined) throw new TranscriptError(`unknown message type ${value}`);
+      }
+    }
   }
   if (env.deliver(type, recipients) === 0) env.output.write("no messages\n");
 }
 
 function stabilize(env: InteractionEnv, args: Args): void {
   const before = env.output.level;
-  const level = optionalValueOf(args, "log-level");
   try {
-    if (level !== undefined) env.output.setLevelNamed(level);
+    for (const { key, values } of args)
+      for (const level of values) if (key === "log-level") env.output.setLevelNamed(level);
     const ids = plainIds(args);
     env.stabilize(ids.length === 0 ? env.nodeIds : ids);
   } finally {
@@ -189,34 +252,43 @@ function printStates(env: InteractionEnv): void {
 }
 
 function sendSnapshot(env: InteractionEnv, args: Args): void {
-  const [from, to] = plainIds(args);
-  if (from === undefined || to === undefined) throw new Error("send-snapshot needs a sender and a receiver");
-  const m = makeMessage({
-    type: "snap",
-    term: env.raw(from).basicStatus().term,
-    from,
-    to,
-    snapshot: env.snapshot(from),
-  });
+  const [from, to, ...rest] = plainIds(args);
+  if (from === undefined || to === undefined || rest.length > 0)
+    throw new TranscriptError("send-snapshot needs a sender and a receiver");
+  const { term } = env.raw(from).basicStatus();
+  const m = makeMessage({ type: "snap", term, from, to, snapshot: env.snapshot(from) });
   env.post(m);
   env.output.write(renderMessage(m));
 }
 
 function proposeConfChange(env: InteractionEnv, args: Args, input: string): void {
-  const transition = TRANSITIONS.get(optionalValueOf(args, "transition") ?? "auto");
-  if (transition === undefined) throw new Error(`unknown transition ${optionalValueOf(args, "transition") ?? ""}`);
-  const changes = parseChanges(input);
-  const raw = env.raw(firstId(args));
-  const context = new Uint8Array();
-  if (optionalValueOf(args, "v1") === "true") {
-    const [only] = changes;
-    if (only === undefined || changes.length > 1 || transition !== "auto") {
-      throw new Error("v1 conf change can only have one operation and no transition");
+  const raw = env.raw(firstNumber(args));
+  let transition: ConfChangeTransition = "auto";
+  let isV1 = false;
+  for (const { key, values } of args.slice(1)) {
+    for (const value of values) {
+      if (key === "v1") isV1 = parseBool(value);
+      else if (key === "transition") transition = transitionNamed(value);
+      else throw new CommandError(`unknown command ${key}`);
     }
+  }
+  const changes = parseChanges(input);
+  const context = new Uint8Array();
+  if (isV1) {
+    const [only] = changes;
+    if (changes.length > 1 || transition !== "auto")
+      throw new CommandError("v1 conf change can only have one operation and no transition");
+    if (only === undefined) throw new TranscriptError("v1 conf change needs one operation");
     ignoreRefusal(() => raw.proposeConfChange({ ...only, context }));
   } else {
     ignoreRefusal(() => raw.proposeConfChange({ transition, changes, context }));
   }
+}
+
+function transitionNamed(name: string): ConfChangeTransition {
+  const transition = TRANSITIONS.get(name);
+  if (transition === undefined) throw new CommandError(`unknown transition ${name}`);
+  return transition;
 }
 
 /** Runs a proposal; that an empty entry took a change's place shows in the events, not as an error. */
@@ -248,25 +320,13 @@ function forEachId(env: InteractionEnv, args: Args, title: string, body: (id: Pe
   }
 }
 
-function plainIds(args: Args): PeerId[] {
-  return args.filter(({ values }) => values.length === 0).map(({ key }) => Number(key));
-}
-
-function firstId(args: Args): PeerId {
-  return Number(args[0]?.key);
-}
-
-function optionalValueOf(args: Args, key: string): string | undefined {
-  return args.find((arg) => arg.key === key)?.values[0];
-}
-
-function valueOf(args: Args, key: string): string {
-  const value = optionalValueOf(args, key);
-  if (value === undefined) throw new Error(`missing argument ${key}`);
-  return value;
-}
-
-function errorText(error: unknown): string {
+/**
+ * Returns what the published runner writes for an error that it answers.
+ * @throws whatever it does not answer.
+ */
+function answerTo(error: unknown): string {
   if (error instanceof ProposalDroppedError) return "raft proposal dropped";
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof StorageCompactedError) return "requested index is unavailable due to compaction";
+  if (error instanceof CommandError) return error.message;
+  throw error;
 }

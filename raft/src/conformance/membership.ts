@@ -1,8 +1,10 @@
+import { RheaError } from "@rhea/common";
 import { enterJoint, leaveJoint, simpleChange, type ChangedMembership } from "../core/conf-change.js";
 import { EMPTY_CONF_STATE } from "../core/index.js";
+import { CommandError, parseBool, strictly, type Args } from "./arguments.js";
+import { TranscriptError, type Directive } from "./datadriven.js";
 import { parseChanges } from "./parse-changes.js";
 import { renderMembership, renderProgress } from "./render.js";
-import type { Directive } from "./datadriven.js";
 
 /** Returns a handler that runs the directives of one membership transcript: simple, enter-joint, leave-joint. */
 export function membershipHandler(): (directive: Directive) => string {
@@ -16,8 +18,7 @@ export function membershipHandler(): (directive: Directive) => string {
       if (command === "simple") {
         at = simpleChange(at, options, changes);
       } else if (command === "enter-joint") {
-        const autoLeave = args.some(({ key, values }) => key === "autoleave" && values[0] === "true");
-        at = enterJoint(at, options, autoLeave, changes);
+        at = enterJoint(at, options, autoLeave(args), changes);
       } else if (command === "leave-joint") {
         if (changes.length > 0) return "this command takes no input\n";
         at = leaveJoint(at);
@@ -25,9 +26,18 @@ export function membershipHandler(): (directive: Directive) => string {
         return "unknown command";
       }
     } catch (error) {
-      return `${error instanceof Error ? error.message : String(error)}\n`;
+      if (error instanceof CommandError) return error.message;
+      if (error instanceof RheaError && error.code === "OPERATION_REFUSED") return `${error.message}\n`;
+      throw error;
     }
     const members = [...at.progress.values()].sort((a, b) => a.id - b.id);
     return `${renderMembership(at.conf)}\n${members.map((pr) => `${pr.id}: ${renderProgress(pr.status())}\n`).join("")}`;
   };
+}
+
+function autoLeave(args: Args): boolean {
+  if (args.length === 0) return false;
+  const [value] = args.find(({ key }) => key === "autoleave")?.values ?? [];
+  if (value === undefined) throw new TranscriptError("enter-joint takes autoleave=BOOL and nothing else");
+  return strictly(`autoleave=${value}`, () => parseBool(value));
 }

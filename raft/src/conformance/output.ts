@@ -1,3 +1,4 @@
+import { CommandError } from "./arguments.js";
 import type { RaftEventLevel } from "../core/index.js";
 
 const LEVELS = ["DEBUG", "INFO", "WARN", "ERROR", "FATAL", "NONE"];
@@ -19,11 +20,11 @@ export class TranscriptOutput {
 
   /**
    * Sets the level by its name, in any case.
-   * @throws Error when there is none of that name.
+   * @throws CommandError when there is none of that name.
    */
   setLevelNamed(name: string): void {
     const level = LEVELS.indexOf(name.toUpperCase());
-    if (level < 0) throw new Error(`log levels must be either of [${LEVELS.join(" ")}]`);
+    if (level < 0) throw new CommandError(`log levels must be either of [${LEVELS.join(" ")}]`);
     this.#level = level;
   }
 

@@ -7,43 +7,70 @@ import {
   type AckedIndexer,
   type VoteResult,
 } from "../core/quorum.js";
+import { parseUint, strictly } from "./arguments.js";
+import { TranscriptError, type Directive } from "./datadriven.js";
+import { hex } from "./render.js";
 import type { PeerId } from "../core/index.js";
-import type { Directive } from "./datadriven.js";
 
 const RESULTS: Record<VoteResult, string> = { pending: "VotePending", lost: "VoteLost", won: "VoteWon" };
-const VOTES: ReadonlyMap<string, boolean | undefined> = new Map([
-  ["y", true],
-  ["n", false],
-  ["_", undefined],
-]);
-
 /**
  * Returns a handler that runs the directives of one quorum transcript: committed and vote. It also computes each result in other
  * ways that must agree, and prints those that do not.
  */
 export function quorumHandler(): (directive: Directive) => string {
   return ({ command, args }) => {
-    const values = (key: string): readonly string[] => args.find((arg) => arg.key === key)?.values ?? [];
+    for (const { key } of args)
+      if (!["cfg", "cfgj", "idx", "votes"].includes(key)) throw new TranscriptError(`unknown argument ${key}`);
+    const values = (key: string): readonly string[] =>
+      args.filter((arg) => arg.key === key).flatMap((arg) => arg.values);
     const isJoint = args.some(({ key }) => key === "cfgj");
     const incoming = ids(values("cfg"));
-    const outgoing = values("cfgj")[0] === "zero" ? [] : ids(values("cfgj"));
+    const outgoing = values("cfgj").join() === "zero" ? [] : ids(values("cfgj"));
     const voters = [...new Set([...incoming, ...outgoing])];
-    const given = values(command === "vote" ? "votes" : "idx");
-    if (voters.length !== given.length) {
-      return `error: mismatched input (explicit or _) for voters ${voters.join(" ")}: ${given.join(" ")}`;
+    if (command === "vote") {
+      const cast = values("votes").map(parseVote);
+      return mismatch(voters, cast) ?? votes(incoming, isJoint ? outgoing : undefined, keyed(voters, cast));
     }
-    if (command === "vote") return votes(incoming, isJoint ? outgoing : undefined, voters, given);
-    if (command === "committed") return committed(incoming, isJoint ? outgoing : undefined, voters, given);
-    return "unknown command";
+    const indexes = values("idx").map(parseIndex);
+    const refused = mismatch(voters, indexes);
+    if (refused !== undefined) return refused;
+    if (command !== "committed") throw new TranscriptError(`unknown command ${command}`);
+    return committed(incoming, isJoint ? outgoing : undefined, voters, keyed(voters, indexes));
   };
 }
 
-function votes(incoming: PeerId[], outgoing: PeerId[] | undefined, voters: PeerId[], given: readonly string[]): string {
-  const cast = new Map<PeerId, boolean>();
+/** Reads `y`, `n`, or `_` for a vote not cast. */
+function parseVote(value: string): boolean | undefined {
+  if (value === "_") return undefined;
+  if (value !== "y" && value !== "n") throw new TranscriptError(`unknown vote: ${value}`);
+  return value === "y";
+}
+
+/** Reads an index above 0, or `_` for a voter nothing is known of. */
+function parseIndex(value: string): number | undefined {
+  if (value === "_") return undefined;
+  const index = strictly(`idx=${value}`, () => parseUint(value));
+  if (index === 0) throw new TranscriptError("cannot use 0 as idx");
+  return index;
+}
+
+function mismatch(voters: readonly PeerId[], given: readonly (number | boolean | undefined)[]): string | undefined {
+  if (voters.length === given.length) return undefined;
+  const set = [...voters].sort((a, b) => a - b).map((id) => `${id}:{}`);
+  const input = given.map((value) => (typeof value === "boolean" ? (value ? 2 : 1) : (value ?? 0)));
+  return `error: mismatched input (explicit or _) for voters map[${set.join(" ")}]: [${input.join(" ")}]`;
+}
+
+function keyed<T>(voters: readonly PeerId[], given: readonly (T | undefined)[]): Map<PeerId, T> {
+  const known = new Map<PeerId, T>();
   voters.forEach((id, i) => {
-    const vote = VOTES.get(given[i] ?? "");
-    if (vote !== undefined) cast.set(id, vote);
+    const value = given[i];
+    if (value !== undefined) known.set(id, value);
   });
+  return known;
+}
+
+function votes(incoming: PeerId[], outgoing: PeerId[] | undefined, cast: ReadonlyMap<PeerId, boolean>): string {
   if (outgoing === undefined) return `${RESULTS[majorityVoteResult(incoming, cast)]}\n`;
   const result = jointVoteResult(incoming, outgoing, cast);
   const swapped = jointVoteResult(outgoing, incoming, cast);
@@ -54,23 +81,19 @@ function committed(
   incoming: PeerId[],
   outgoing: PeerId[] | undefined,
   voters: PeerId[],
-  given: readonly string[],
+  known: ReadonlyMap<PeerId, number>,
 ): string {
-  const known = new Map<PeerId, number>();
-  voters.forEach((id, i) => {
-    if (given[i] !== "_") known.set(id, Number(given[i]));
-  });
   const acked = indexer(known);
   let out = describe(voters, known);
   let result: number;
   if (outgoing === undefined) {
     result = majorityCommittedIndex(incoming, acked);
     const differs = (index: number, how: string): void => {
-      if (index !== result) out += `${show(index)} <-- ${how}\n`;
+      if (index !== result) out += `${show(index)} <-- ${how}`;
     };
-    differs(countedIndex(incoming, known), "via alternative computation");
-    differs(jointCommittedIndex(incoming, [], acked), "via zero-joint quorum");
-    differs(jointCommittedIndex(incoming, incoming, acked), "via self-joint quorum");
+    differs(countedIndex(incoming, known), "via alternative computation\n");
+    differs(jointCommittedIndex(incoming, [], acked), "via zero-joint quorum\n");
+    differs(jointCommittedIndex(incoming, incoming, acked), "via self-joint quorum\n");
     for (const [id, index] of known) {
       if (result <= index) continue;
       // What lies below the committed index does not matter, wherever below it is.
@@ -107,7 +130,7 @@ function describe(voters: readonly PeerId[], known: ReadonlyMap<PeerId, number>)
     .map((id) => {
       const bar = ascending.indexOf(indexOf(id));
       const drawn = known.has(id) ? `${"x".repeat(bar)}>${" ".repeat(n - bar)}` : `?${" ".repeat(n)}`;
-      return `${drawn} ${String(indexOf(id)).padStart(5)}    (id=${id})\n`;
+      return `${drawn} ${String(indexOf(id)).padStart(5)}    (id=${hex(id)})\n`;
     });
   return `${" ".repeat(n)}    idx\n${rows.join("")}`;
 }
@@ -117,7 +140,7 @@ function indexer(known: ReadonlyMap<PeerId, number>): AckedIndexer {
 }
 
 function ids(values: readonly string[]): PeerId[] {
-  return [...new Set(values.map(Number))];
+  return [...new Set(values.map((value) => strictly(value, () => parseUint(value))))];
 }
 
 function show(index: number): string {

@@ -1,11 +1,12 @@
-import { hex, messageName, renderConfState, renderMembership, renderProgress, stateName } from "./render.js";
+import { hex, messageName, quote, renderMembership, renderProgress, stateName } from "./render.js";
 import type {
   ConfChangeTransition,
   ConfChangeType,
   ConfChangeV2,
-  EntryType,
+  ConfState,
   LogMarks,
   LogPosition,
+  PeerId,
   RaftEvent,
 } from "../core/index.js";
 
@@ -73,7 +74,7 @@ export function renderEvent(e: RaftEvent): string {
     case "proposalNotForwarded":
       return `${id} not forwarding to leader ${hex(e.lead)} at term ${e.term}; dropping proposal`;
     case "confChangeIgnored": {
-      const change = goChange(e.entryType, e.change);
+      const change = describeChange(e.change);
       return `${id} ignoring conf change ${change} at config ${renderMembership(e.conf)}: ${e.reason}`;
     }
     case "autoLeaveInitiated":
@@ -142,7 +143,7 @@ export function renderEvent(e: RaftEvent): string {
     case "snapshotOnNonFollower":
       return `${id} attempted to restore snapshot as leader; should never happen`;
     case "snapshotWithoutSelf": {
-      const conf = renderConfState(e.conf);
+      const conf = protoConfState(e.conf);
       return `${id} attempted to restore snapshot but it is not in the ConfState ${conf}; should never happen`;
     }
     case "transferStarted":
@@ -216,13 +217,21 @@ const GO_TRANSITIONS: Record<ConfChangeTransition, string> = {
   jointExplicit: "ConfChangeTransitionJointExplicit",
 };
 
-/** Prints a membership change as Go prints the protobuf message it is there. */
-function goChange(entryType: EntryType, change: ConfChangeV2): string {
-  const singles = change.changes.map(({ type, nodeId }) => `type:${GO_TYPES[type]} node_id:${nodeId}`);
-  const context =
-    change.context.length === 0 ? [] : [`context:${JSON.stringify(Buffer.from(change.context).toString())}`];
-  if (entryType === "confChange") return [...singles, ...context].join(" ");
-  return [`transition:${GO_TRANSITIONS[change.transition]}`, ...singles.map((s) => `changes:{${s}}`), ...context].join(
-    " ",
+/** Prints a membership as the text form of its protobuf message. */
+function protoConfState(conf: ConfState): string {
+  const list = (name: string, ids: readonly PeerId[]): string => ids.map((id) => `${name}:${id} `).join("");
+  return (
+    list("voters", conf.voters) +
+    list("learners", conf.learners) +
+    list("voters_outgoing", conf.votersOutgoing) +
+    list("learners_next", conf.learnersNext) +
+    `auto_leave:${String(conf.autoLeave)}`
   );
+}
+
+/** Prints a membership change, of either form, as the newer of the two. */
+function describeChange(change: ConfChangeV2): string {
+  const parts = change.changes.map(({ type, nodeId }) => ` changes:{type:${GO_TYPES[type]} node_id:${nodeId}}`);
+  const context = change.context.length === 0 ? "" : ` context:${quote(change.context)}`;
+  return `transition:${GO_TRANSITIONS[change.transition]}${parts.join("")}${context}`;
 }

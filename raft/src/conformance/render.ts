@@ -113,9 +113,9 @@ export function renderProgress(pr: ProgressStatus): string {
   return text;
 }
 
-/** Prints `voters=(1 2)&&(1) learners=(3) learners_next=(2) autoleave`. */
+/** Prints `voters=(1 2)&&(1) learners=(3) learners_next=(2) autoleave`, with peers in hexadecimal. */
 export function renderMembership(conf: ConfState): string {
-  const set = (ids: readonly PeerId[]): string => `(${ids.join(" ")})`;
+  const set = (ids: readonly PeerId[]): string => `(${ids.map(hex).join(" ")})`;
   let text = `voters=${set(conf.voters)}`;
   if (conf.votersOutgoing.length > 0) text += `&&${set(conf.votersOutgoing)}`;
   if (conf.learners.length > 0) text += ` learners=${set(conf.learners)}`;
@@ -124,7 +124,7 @@ export function renderMembership(conf: ConfState): string {
 }
 
 /** Prints a membership as snapshots show it. */
-export function renderConfState(conf: ConfState): string {
+function renderConfState(conf: ConfState): string {
   const list = (ids: readonly PeerId[]): string => `[${ids.join(" ")}]`;
   return (
     `Voters:${list(conf.voters)} VotersOutgoing:${list(conf.votersOutgoing)} Learners:${list(conf.learners)} ` +
@@ -184,7 +184,7 @@ function target(id: PeerId): string {
 }
 
 /** Quotes bytes as Go's %q does. */
-function quote(data: Uint8Array): string {
+export function quote(data: Uint8Array): string {
   const text = Buffer.from(data).toString("utf8");
   if (text.includes("\ufffd"))
     return `"${[...data].map((byte) => quoteChar(String.fromCharCode(byte), byte)).join("")}"`;

@@ -1,13 +1,30 @@
+import { confChangeOfEntry } from "./conf-change-codec.js";
 import type { Entry } from "./types.js";
 
 /**
- * Returns the bytes an entry counts against size limits: what a protobuf encoding of it would take, so that limits mean the same
- * as in other implementations.
+ * Returns the bytes an entry counts against size limits: what etcd-io/raft's protobuf encoding of it takes, so that limits mean the
+ * same as there.
  */
 export function entrySize(entry: Entry): number {
-  const length = entry.data.length;
-  const data = length === 0 ? 0 : 1 + varintSize(length) + length;
-  return 2 + 1 + varintSize(entry.term) + 1 + varintSize(entry.index) + data;
+  const head = 1 + varintSize(entry.term) + 1 + varintSize(entry.index);
+  return entry.type === "normal" ? head + fieldSize(entry.data.length) : head + 2 + fieldSize(changeSize(entry));
+}
+
+/** Returns the bytes of an entry's membership change in that encoding, which is not the one this library stores. */
+function changeSize(entry: Entry): number {
+  const change = confChangeOfEntry(entry);
+  if (change === undefined || entry.data.length === 0) return 0;
+  let size = fieldSize(change.context.length);
+  for (const { nodeId } of change.changes) {
+    const single = 2 + 1 + varintSize(nodeId);
+    size += entry.type === "confChange" ? single : fieldSize(single);
+  }
+  return entry.type === "confChange" ? size : size + 2;
+}
+
+/** Returns the bytes of a field of `length` bytes; an empty one is left out. */
+function fieldSize(length: number): number {
+  return length === 0 ? 0 : 1 + varintSize(length) + length;
 }
 
 /** Returns the bytes all entries together count. */

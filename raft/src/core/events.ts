@@ -1,29 +1,29 @@
-import type {
-  ConfChangeV2,
-  ConfState,
-  EntryType,
-  MessageType,
-  PeerId,
-  ProgressStatus,
-  RaftStateType,
-} from "./types.js";
+import type { ConfChangeV2, ConfState, MessageType, PeerId, ProgressStatus, RaftStateType } from "./types.js";
 
 /** Says how loud an event is. */
 export type RaftEventLevel = "debug" | "info" | "warn" | "error";
 
 /** Is a log position: an entry's term and index. */
 export interface LogPosition {
+  /** Its term. */
   readonly term: number;
+  /** Index of the entry. */
   readonly index: number;
 }
 
 /** Is the state of the log's marks, for messages about it. */
 export interface LogMarks {
+  /** Highest index known to be committed. */
   readonly committed: number;
+  /** Highest index that has been applied. */
   readonly applied: number;
+  /** Highest index handed out for applying. */
   readonly applying: number;
+  /** Index at which the entries begin that are not in stable storage. */
   readonly unstableOffset: number;
+  /** Index up to which unstable entries were handed out for writing. */
   readonly unstableOffsetInProgress: number;
+  /** How many entries are not in stable storage. */
   readonly unstableEntries: number;
 }
 
@@ -103,7 +103,6 @@ export type RaftEvent = { readonly id: PeerId } & (
   | { readonly kind: "proposalNotForwarded"; readonly lead: PeerId; readonly term: number }
   | {
       readonly kind: "confChangeIgnored";
-      readonly entryType: EntryType;
       readonly change: ConfChangeV2;
       readonly conf: ConfState;
       readonly reason: string;

@@ -214,7 +214,7 @@ describe("limits", () => {
   });
 
   it("bound an append message, which carries one entry in any case", () => {
-    const group = new Group({ maxSizePerMsg: 50 });
+    const group = new Group({ maxSizePerMsg: 40 });
     group.elect(1);
     group.isolate(3);
     for (let i = 0; i < 6; i++) group.raw(1).propose(new Uint8Array(i === 3 ? 500 : 10));
@@ -231,7 +231,7 @@ describe("limits", () => {
   });
 
   it("bound the committed entries handed out at once", () => {
-    const group = new Group({ voters: [1], maxCommittedSizePerReady: 50 });
+    const group = new Group({ voters: [1], maxCommittedSizePerReady: 40 });
     group.elect(1);
     for (let i = 0; i < 5; i++) group.raw(1).propose(new Uint8Array(10));
     const batches: number[] = [];

@@ -83,7 +83,7 @@ function handleProposal(r: Raft, m: Message): RaftStepResult {
       r.pendingConfIndex = r.log.lastIndex() + i + 1;
       continue;
     }
-    r.emit?.({ kind: "confChangeIgnored", entryType: entry.type, change, conf: r.tracker.conf, reason });
+    r.emit?.({ kind: "confChangeIgnored", change, conf: r.tracker.conf, reason });
     entries = entries.with(i, { term: 0, index: 0, type: "normal", data: EMPTY_BYTES });
   }
   if (!r.appendEntries(entries)) return "uncommittedLimit";

@@ -4,10 +4,13 @@ import type { ConfState, Entry, HardState } from "../core/types.js";
 
 /** How to open a process's log. */
 export interface LogOptions {
+  /** Where the segments are. */
   readonly disk: Disk;
   /** The directory of the segments; made if absent. */
   readonly directory: string;
+  /** For the figures of {@link LogStats}. */
   readonly clock: Clock;
+  /** Hears what was repaired or cut while opening. */
   readonly logger: Logger;
   /** Size at which a new segment is begun. Bytes; default 64 MiB. */
   readonly segmentBytes?: number;
@@ -17,6 +20,12 @@ export interface LogOptions {
   readonly incarnation?: number;
   /** Told while the log is opened, before each segment file is read. */
   readonly onRecovering?: (segment: number, segments: number) => void;
+  /**
+   * Whether an append waits for fdatasync before it resolves; default true. False trades safety for speed: a process that dies loses nothing, but a
+   * machine that dies loses what its system had not written yet (votes too, so a peer may vote twice in a term). Said with a warning at open
+   * and in {@link LogStats.isSync}. A segment is still synced when the next is begun, and everything at a close.
+   */
+  readonly sync?: boolean;
   /** Called once, at the first failed write or fsync; the owner must stop the process. The log refuses everything after it. */
   readonly onFailed: (error: RheaError) => void;
   /** Test builds only: acknowledge without fsync. */
@@ -69,21 +78,29 @@ export type GroupLifecycle =
 
 /** A snapshot install that was committed and not yet finished. */
 export interface PendingInstall {
+  /** Name of the staged snapshot. */
   readonly file: string;
+  /** The last index that it holds. */
   readonly index: number;
+  /** Term of that entry. */
   readonly term: number;
+  /** The configuration at that index. */
   readonly confState: ConfState;
 }
 
 /** One group's part of the log; reads are synchronous and see every append made so far, durable or not. */
 export interface GroupLog {
+  /** The group. */
   readonly groupId: number;
+  /** Where it is in its life. */
   readonly lifecycle: GroupLifecycle;
   /** As of the newest append. */
   readonly hardState: HardState;
+  /** A snapshot install that is to be finished first. */
   readonly pendingInstall: PendingInstall | undefined;
   /** Index and term of the entry before the first: the truncation point. */
   readonly truncatedIndex: number;
+  /** Term of the entry at `truncatedIndex`. */
   readonly truncatedTerm: number;
   /** Invariant: lastIndex >= truncatedIndex. */
   readonly lastIndex: number;
@@ -97,10 +114,17 @@ export interface GroupLog {
 
 /** Figures for metrics and status. */
 export interface LogStats {
+  /** Segment files. */
   readonly segments: number;
+  /** Bytes of all segment files. */
   readonly fileBytes: number;
+  /** Bytes of the records of live entries. */
   readonly liveBytes: number;
+  /** Bytes of frames that are no live entries: what removing and rewriting segments wins back. */
+  readonly deadBytes: number;
+  /** Frames written since the log was opened. */
   readonly appends: number;
+  /** Calls of fdatasync since then. */
   readonly syncs: number;
   /** Seconds spent in fdatasync, summed. */
   readonly syncSeconds: number;
@@ -110,6 +134,8 @@ export interface LogStats {
   readonly removedSegments: number;
   /** Bytes of live entries moved out of old segments since the log was opened. */
   readonly rewrittenBytes: number;
+  /** Whether appends are durable when they resolve: {@link LogOptions.sync}. */
+  readonly isSync: boolean;
 }
 
 /** One append-only log for all groups of a process. */
@@ -120,13 +146,15 @@ export interface RaftLog {
   readonly newestIncarnation: number;
   /** All groups ever recorded and still remembered: live, destroyed, condemned. */
   groups(): Iterable<GroupLog>;
+  /** Returns what is remembered of a group, undefined if nothing is. */
   group(groupId: number): GroupLog | undefined;
   /**
-   * Writes records of any groups as one frame (split where over 1 MiB) and resolves when they are durable. Visible to
+   * Writes records of any groups as one frame (split where over 1 MiB) and resolves when they are durable (with `sync: false`: written). Visible to
    * reads at once. Calls may overlap; at most two frames are in flight, later calls are gathered; promises resolve in call order.
    * Rejects with DISK_FAILED once the log has failed.
    */
   append(records: readonly LogRecord[]): Promise<void>;
+  /** Returns the present figures. */
   stats(): LogStats;
   /** Finishes what is in flight, writes the clean-close record, closes the files. */
   close(): Promise<void>;

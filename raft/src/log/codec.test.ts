@@ -170,7 +170,15 @@ describe("segment head codec", () => {
         salt,
         fc.nat(),
         (groups, sequence, firstFrame, incarnation, a, b, place) => {
-          const head = { sequence, firstFrame, logId: { a, b }, incarnation, framesOf: 3, groups };
+          const head = {
+            sequence,
+            firstFrame,
+            logId: { a, b },
+            incarnation,
+            framesOf: 3,
+            isSynced: incarnation % 2 === 0,
+            groups,
+          };
           const bytes = Buffer.from(encodeSegmentHead(head));
           const reading = readSegmentHead(Buffer.concat([bytes, Buffer.from("frames")]), "x.wal");
           assert.deepEqual(reading, {

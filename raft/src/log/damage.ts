@@ -20,16 +20,23 @@ export interface BadPlace {
   readonly offset: number;
   /** The sequence that was due. */
   readonly sequence: number;
+  /** Newest frame that the mark beside the log says was durable; 0 if there is none. */
+  readonly markedFrame: number;
+  /** Whether at most two frames of the segment were in flight at a time. */
+  readonly isSynced: boolean;
   /** Good headers further on in the segment, of later sequences, by offset. */
   readonly later: readonly FrameHeader[];
 }
 
 /**
  * Whether a crash in the middle of the last writes explains a bad place of the newest segment: at most two frames were in flight, so frame
- * k+1 may be there, but it cannot say that k was durable and nothing can stand behind it. Then everything from the place on may be cut.
+ * k+1 may be there, but it cannot say that k was durable and nothing can stand behind it. Then everything from the place on may be cut. Where
+ * frames were not synced, any number may be missing.
  */
 export function isTorn(place: BadPlace): boolean {
   const { segment, salt, offset, sequence } = place;
+  if (sequence <= place.markedFrame) return false;
+  if (!place.isSynced) return place.later.every((frame) => frame.durable < sequence);
   const last = readFrameBackward(segment, offset, segment.length, salt);
   if (last !== undefined && last.sequence > sequence + 1) return false;
   return place.later.every(

@@ -1,11 +1,12 @@
 import { invariant, InvariantError, RheaError, type Clock, type Disk } from "@rhea/common";
 import { ByteWriter } from "./byte-io.js";
+import type { DurableMark } from "./durable-mark.js";
 import { MAX_FRAME_BYTES } from "./frame-codec.js";
 import { Frame } from "./frame.js";
 import { createSegmentFile } from "./segment-files.js";
 import type { Segment, SegmentSet } from "./segment-set.js";
 
-/** Frames written and not yet durable, at most. Recovery relies on it: frame k+2 exists only if k was durable. */
+/** Frames being written and synced, at most. Recovery relies on it: in a synced segment frame k+2 exists only if k was durable. */
 const MAX_IN_FLIGHT = 2;
 
 const FRAME_CAPACITY_BYTES = 64 * 1024;
@@ -22,6 +23,9 @@ export interface PipelineOptions {
   readonly segments: SegmentSet;
   readonly segmentBytes: number;
   readonly skipSync: boolean;
+  /** False: frames are acknowledged when they are written; only a segment that is full is synced, and everything at a close. */
+  readonly isSynced: boolean;
+  readonly mark: DurableMark;
   /** Sequence of the first frame. */
   readonly nextFrame: number;
   /** Plans the segment after the newest; its head tells the state after all frames opened so far. */
@@ -55,12 +59,15 @@ export class FramePipeline {
   #isMakingSegment = false;
   #isPumpDue = false;
   #frameBytesInSegment = 0;
+  /** Newest frame that is written, with all before it. Invariant: durableSequence <= writtenSequence. */
+  #writtenSequence: number;
   readonly #pool: ByteWriter[] = [];
 
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#nextFrame = options.nextFrame;
     this.durableSequence = options.nextFrame - 1;
+    this.#writtenSequence = this.durableSequence;
     options.segments.frameSequence = this.durableSequence;
   }
 
@@ -72,7 +79,7 @@ export class FramePipeline {
     return this.#openFrame();
   }
 
-  /** Resolves when everything put in frames so far is durable. */
+  /** Resolves when everything put in frames so far is durable; with `isSynced` false, when it is written. */
   whenDurable(): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     const newest = this.#open ?? this.#queue.findLast((item) => item instanceof Frame) ?? this.#inFlight.at(-1);
@@ -169,33 +176,58 @@ export class FramePipeline {
     try {
       invariant(file !== undefined, `${path}: written before the segment was made`);
       await file.write(frame.offset, [frame.finish(this.durableSequence)]);
-      if (!this.#options.skipSync) await this.#sync(() => file.datasync());
+      const { skipSync, isSynced } = this.#options;
+      if (isSynced && !skipSync) await this.#sync(() => file.datasync());
     } catch (cause) {
       this.#fail(`frame ${frame.sequence} to ${path} at offset ${frame.offset}`, cause);
       return;
     }
-    frame.isDurable = true;
+    frame.isWritten = true;
     this.#complete();
   }
 
   #complete(): void {
     if (this.failure !== undefined) return;
-    for (let oldest = this.#inFlight[0]; oldest?.isDurable === true; oldest = this.#inFlight[0]) {
+    const { isSynced, mark } = this.#options;
+    for (let oldest = this.#inFlight[0]; oldest?.isWritten === true; oldest = this.#inFlight[0]) {
       this.#inFlight.shift();
-      this.durableSequence = oldest.sequence;
+      this.#writtenSequence = oldest.sequence;
+      if (isSynced) this.durableSequence = oldest.sequence;
       for (const waiter of oldest.waiters) waiter.resolve();
       if (oldest.out.capacity <= POOLED_CAPACITY_BYTES && this.#pool.length < POOLED_WRITERS)
         this.#pool.push(oldest.out);
     }
+    mark.advance(this.durableSequence);
     this.#options.onProgress();
     this.#pump();
   }
 
+  /** Makes durable what is only written; nothing may be in flight. */
+  async syncWritten(): Promise<void> {
+    const { file } = this.#newestUsable();
+    if (this.durableSequence === this.#writtenSequence) return;
+    try {
+      await this.#sync(async () => file?.datasync());
+    } catch (cause) {
+      this.#fail("what was not synced yet", cause);
+      throw cause;
+    }
+    this.durableSequence = this.#writtenSequence;
+  }
+
+  #newestUsable(): Segment {
+    const { segments } = this.#options;
+    return segments.all().findLast((segment) => segment.file !== undefined) ?? segments.newest();
+  }
+
   async #makeSegment({ segment, head }: PlannedSegment): Promise<void> {
     this.#isMakingSegment = true;
-    const { disk, directory, skipSync } = this.#options;
+    const { disk, directory, skipSync, mark } = this.#options;
     try {
+      // Only the newest segment may hold frames that are not durable.
+      await this.syncWritten();
       segment.file = await this.#sync(() => createSegmentFile(disk, directory, segment.path, head, skipSync));
+      await mark.sync(segment.sequence, this.durableSequence);
     } catch (cause) {
       this.#fail(`the head of ${segment.path}`, cause);
       return;

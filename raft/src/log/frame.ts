@@ -21,7 +21,8 @@ export class Frame {
   /** Monotonic ms when it was opened. */
   readonly openedAtMs: number;
   readonly waiters: Waiter[] = [];
-  isDurable = false;
+  /** Whether it was written and, if the log is synced, synced. */
+  isWritten = false;
   readonly #groups: { readonly groupId: number; records: number }[] = [];
 
   constructor(sequence: number, segment: Segment, out: ByteWriter, openedAtMs: number) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { markPath } from "./durable-mark.js";
 import { inspectLog, type InspectedFrame } from "./inspect-log.js";
 import { TestDisk } from "./test-disk.js";
 import { created, DIRECTORY, entries, flipBit, openTestLog, segmentFile } from "./test-log.js";
@@ -49,6 +50,7 @@ describe("inspectLog", () => {
     flipBit(disk, segmentFile(1), disk.content(segmentFile(1)).indexOf("entry 2"));
     const torn = disk.clone();
     torn.put(segmentFile(1), disk.content(segmentFile(1)).subarray(0, -3));
+    torn.files.delete(markPath(DIRECTORY));
     for (const each of [disk, torn]) {
       const before = contents(each);
       const { findings, groups } = await inspectLog(each, DIRECTORY);

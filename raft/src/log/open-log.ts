@@ -1,5 +1,6 @@
 import { asBuffer, crc32, invariant, RheaError } from "@rhea/common";
 import type { LogOptions, RaftLog } from "./api.js";
+import { markPath, openDurableMark, type DurableMark } from "./durable-mark.js";
 import { EntryCache } from "./entry-cache.js";
 import { FramePipeline } from "./frame-pipeline.js";
 import { GroupTable } from "./group-records.js";
@@ -26,8 +27,17 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
     segmentBytes >= 1 && segmentBytes <= MAX_SEGMENT_BYTES,
     `segmentBytes ${segmentBytes}: must be in 1..${MAX_SEGMENT_BYTES}`,
   );
+  const isSynced = options.sync !== false;
+  if (!isSynced) {
+    logger.log(
+      "warn",
+      `log ${directory} is opened with sync: false: if this machine dies, acknowledged entries and votes of its last seconds may be lost, and with ` +
+        "several such machines committed data; if only the process dies, nothing is",
+    );
+  }
   const skipSync = options.testMutations?.skipSync === true;
   const segments = new SegmentSet();
+  let mark: DurableMark | undefined;
   // The pipeline comes after recovery; nothing is read from segments before.
   let pipeline: FramePipeline | undefined;
   const reader = {
@@ -40,9 +50,15 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
   try {
     await disk.mkdir(directory);
     const recovered = await recover({ disk, directory, logger, segments, table, onRecovering: options.onRecovering });
-    const planSegment = segmentPlanner(options, recovered, segments, table);
+    const logId = recovered.logId ?? newLogId(directory, clock.wallMs());
+    const planSegment = segmentPlanner(options, recovered, logId, segments, table);
     const { segment, head } = planSegment(recovered.nextFrame);
     segment.file = await createSegmentFile(disk, directory, segment.path, head, skipSync);
+    mark = await openDurableMark({
+      ...{ disk, directory, clock, reading: recovered.mark },
+      mark: { logId, segment: segment.sequence, frame: recovered.nextFrame - 1 },
+      onFailed: (cause) => pipeline?.fail(markFailed(directory, cause)),
+    });
     pipeline = new FramePipeline({
       disk,
       directory,
@@ -50,6 +66,8 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
       segments,
       segmentBytes,
       skipSync,
+      isSynced,
+      mark,
       nextFrame: recovered.nextFrame,
       planSegment,
       onProgress: () => purger.check(),
@@ -64,8 +82,10 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
     logOpened(options, recovered, segments, table);
     const cache = new EntryCache(options.cacheBytes ?? DEFAULT_CACHE_BYTES);
     const { wasClosedCleanly, newestIncarnation } = recovered;
-    return new WriteAheadLog({ clock, segments, table, cache, pipeline, purger, wasClosedCleanly, newestIncarnation });
+    const parts = { clock, segments, table, cache, pipeline, purger, mark, isSynced };
+    return new WriteAheadLog({ ...parts, wasClosedCleanly, newestIncarnation });
   } catch (cause) {
+    await mark?.close();
     for (const segment of segments.all()) await segment.file?.close();
     if (cause instanceof RheaError) throw cause;
     throw new RheaError("DISK_FAILED", `${directory}: opening the log failed: check the disk`, { cause });
@@ -74,20 +94,28 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
 
 /** Returns what begins segment after segment: their heads tell the state at the time of the call. */
 function segmentPlanner(
-  { directory, clock, incarnation = 0 }: LogOptions,
+  { directory, incarnation = 0, sync }: LogOptions,
   recovered: Recovered,
+  logId: LogId,
   segments: SegmentSet,
   table: GroupTable,
 ): (firstFrame: number) => { segment: Segment; head: Buffer } {
-  const logId = recovered.logId ?? newLogId(directory, clock.wallMs());
+  const isSynced = sync !== false;
   let sequence = recovered.nextSegment;
   return (firstFrame) => {
     const framesOf = firstFrame === recovered.nextFrame ? recovered.newestIncarnation : incarnation;
-    const head = encodeSegmentHead({ sequence, firstFrame, logId, incarnation, framesOf, groups: summaries(table) });
+    const fixed = { sequence, firstFrame, logId, incarnation, framesOf, isSynced };
+    const head = encodeSegmentHead({ ...fixed, groups: summaries(table) });
     const place = { sequence, path: segmentPath(directory, sequence), salt: segmentSalt(logId, sequence) };
     sequence++;
     return { segment: segments.add({ ...place, file: undefined, headBytes: head.length, bytes: head.length }), head };
   };
+}
+
+function markFailed(directory: string, cause: unknown): RheaError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const what = `log: writing ${markPath(directory)} failed (${reason})`;
+  return new RheaError("DISK_FAILED", `${what}: the process stops; check the disk before it starts again`, { cause });
 }
 
 function* summaries(table: GroupTable): Generator<GroupSummary> {

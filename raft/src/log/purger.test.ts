@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { LogRecord, RaftLog } from "./api.js";
+import { markPath } from "./durable-mark.js";
 import { TestDisk } from "./test-disk.js";
 import { created, dumpLog, entries, hardState, openTestLog, segmentFile } from "./test-log.js";
 
@@ -113,6 +114,7 @@ describe("Purger", () => {
       for (let cut = 1; cut < 60; cut += 7) {
         const crashed = state.disk.clone();
         crashed.put(newest, bytes.subarray(0, bytes.length - cut));
+        crashed.files.delete(markPath("wal"));
         const { log: recovered } = await openTestLog(crashed);
         assert.deepEqual(
           recovered

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { RaftLog } from "./api.js";
 import { viewOf } from "./byte-io.js";
+import { markPath } from "./durable-mark.js";
 import { findFrameHeaders, frameEnd, type FrameHeader } from "./frame-codec.js";
 import { readSegmentHead, segmentSalt } from "./segment-head.js";
 import { TestDisk } from "./test-disk.js";
@@ -11,6 +12,7 @@ import {
   dumpLog,
   entries,
   flipBit,
+  forgetDurableSince,
   hardState,
   openTestLog,
   segmentFile,
@@ -66,11 +68,13 @@ describe("recovery after a crash", () => {
     const path = segmentFile(1);
     const acknowledged = dumpLog(log);
     const start = disk.content(path).length;
+    const atAcknowledgement = disk.clone();
     await log.append([entries(1, 4, 6), created(2)]);
     const complete = dumpLog(log);
     const end = disk.content(path).length;
     for (let length = start; length <= end; length++) {
       const crashed = disk.clone();
+      forgetDurableSince(crashed, atAcknowledgement);
       cutFile(crashed, path, length);
       const { log: recovered } = await openTestLog(crashed);
       assert.deepEqual(dumpLog(recovered), length === end ? complete : acknowledged, `cut at ${length}`);
@@ -87,6 +91,7 @@ describe("recovery after a crash", () => {
     const { log } = await openTestLog(disk);
     await log.append([created(1), entries(1, 1, 3)]);
     const acknowledged = dumpLog(log);
+    const atAcknowledgement = disk.clone();
     // Both are written before either is durable.
     let release: (() => void) | undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
@@ -101,6 +106,7 @@ describe("recovery after a crash", () => {
     assert.equal(frameAt(disk, 1, -1).durable, torn.sequence - 1);
     for (let at = torn.offset; at < frameEnd(torn); at++) {
       const crashed = disk.clone();
+      forgetDurableSince(crashed, atAcknowledgement);
       flipBit(crashed, segmentFile(1), at);
       const { log: recovered } = await openTestLog(crashed);
       assert.deepEqual(dumpLog(recovered), acknowledged, `flipped at ${at}`);
@@ -134,16 +140,18 @@ describe("recovery after a crash", () => {
       if (call === "datasync") synced.push(path);
     };
     await openTestLog(disk);
-    assert.deepEqual(synced, [segmentFile(1), segmentFile(2)]);
+    assert.deepEqual(synced, [segmentFile(1), segmentFile(2), markPath(DIRECTORY)]);
   });
 
   it("sets a newest segment aside whose head was never finished, at any byte", async () => {
     const disk = await sixFrames();
+    const before = disk.clone();
     await openTestLog(disk);
     const head = disk.content(segmentFile(2));
     const expected = dumpLog((await openTestLog(disk.clone())).log);
     for (let length = 0; length < head.length; length++) {
       const crashed = disk.clone();
+      forgetDurableSince(crashed, before);
       cutFile(crashed, segmentFile(2), length);
       const { log } = await openTestLog(crashed);
       assert.deepEqual(dumpLog(log), expected);
@@ -169,8 +177,10 @@ describe("recovery after a crash", () => {
     let disk = await sixFrames();
     for (let round = 0; round < 12; round++) {
       const { log } = await openTestLog(disk);
+      const before = disk.clone();
       await log.append([hardState(1, round + 1, 10, 1)]);
       disk = disk.clone();
+      forgetDurableSince(disk, before);
       const newest = [...disk.files.keys()]
         .filter((name) => name.endsWith(".wal"))
         .sort()
@@ -376,8 +386,8 @@ describe("recovery from damage", () => {
       if (round === 0) await log.append([created(1), hardState(1, 7, 10, 0)]);
       await log.close();
     }
-    const [path] = [...disk.files.keys()];
-    assert.equal(path, segmentFile(2));
+    assert.deepEqual([...disk.files.keys()].sort(), [segmentFile(2), markPath(DIRECTORY)]);
+    disk.files.delete(markPath(DIRECTORY));
     flipBit(disk, segmentFile(2), 20);
     await assert.rejects(openTestLog(disk), { code: "CORRUPTION", message: /head of the segment is damaged/ });
   });
@@ -421,9 +431,11 @@ describe("recovery from damage", () => {
 
   it("reports a file that cannot be read as a failed disk, not as damage", async () => {
     const disk = await sixFrames();
-    disk.intercept = (call) => {
-      if (call === "read") throw new Error("EIO");
+    let unreadable = "";
+    disk.intercept = (call, path) => {
+      if (call === "read" && path === unreadable) throw new Error("EIO");
     };
-    await assert.rejects(openTestLog(disk), { code: "DISK_FAILED", message: /0001\.wal/ });
+    for (unreadable of [segmentFile(1), markPath(DIRECTORY)])
+      await assert.rejects(openTestLog(disk), { code: "DISK_FAILED", message: new RegExp(unreadable) });
   });
 });

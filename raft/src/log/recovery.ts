@@ -1,4 +1,5 @@
 import { RheaError, type Disk, type DiskFile, type Logger } from "@rhea/common";
+import { markPath, readMark, type Mark, type MarkReading } from "./durable-mark.js";
 import { findFrameHeaders } from "./frame-codec.js";
 import { refuseLog } from "./damage.js";
 import type { GroupTable } from "./group-records.js";
@@ -34,6 +35,8 @@ export interface Recovered {
   readonly wasClosedCleanly: boolean;
   /** Highest incarnation that wrote a frame; 0 if none did. */
   readonly newestIncarnation: number;
+  /** The durable mark as it was found. */
+  readonly mark: MarkReading;
 }
 
 interface LoadedSegment {
@@ -53,9 +56,22 @@ type GoodSegment = LoadedSegment & { readonly reading: { readonly head: SegmentH
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const sequences = await listSegments(options.disk, options.directory);
   checkNoGap(options.directory, sequences);
+  const mark = await readMark(options.disk, options.directory).catch((cause: unknown) => {
+    throw unreadableFile(markPath(options.directory), cause);
+  });
+  const marked = mark.state === "good" ? mark.mark : undefined;
+  if (mark.state === "bad")
+    options.logger.log(
+      "warn",
+      `${markPath(options.directory)}: unreadable, it is written anew; the log itself is not concerned`,
+    );
+  const newest = sequences.at(-1) ?? 0;
+  if (marked !== undefined && newest < marked.segment) {
+    throw refuseLog(segmentPath(options.directory, newest + 1), 0, "the segment is missing, the newest of the log");
+  }
   const opened: DiskFile[] = [];
   try {
-    return await recoverSegments(options, sequences, opened);
+    return { ...(await recoverSegments(options, sequences, marked, opened)), mark };
   } catch (error) {
     for (const file of opened) await file.close();
     throw error;
@@ -65,14 +81,19 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
 async function recoverSegments(
   options: RecoveryOptions,
   sequences: readonly number[],
+  marked: Mark | undefined,
   opened: DiskFile[],
-): Promise<Recovered> {
+): Promise<Omit<Recovered, "mark">> {
   const { segments, table, logger } = options;
-  let segment = await takeGood(options, await startLoading(options, sequences[0], opened), sequences);
+  const markedSegment = marked?.segment ?? 0;
+  const markedFrame = marked?.frame ?? 0;
+  let segment = await takeGood(options, await startLoading(options, sequences[0], opened), sequences, markedSegment);
   if (segment === undefined) {
     return { logId: undefined, nextFrame: 1, nextSegment: 1, wasClosedCleanly: true, newestIncarnation: 0 };
   }
   const { logId, firstFrame } = segment.reading.head;
+  if (marked !== undefined && !isSameLog(marked.logId, logId))
+    throw refuseLog(markPath(options.directory), 0, "it belongs to another log than the segments beside it");
   const replay = new Replay(table, logger, firstFrame);
   let newestIncarnation = 0;
   let nextSegment = segment.sequence + 1;
@@ -87,12 +108,18 @@ async function recoverSegments(
     const mayBeTorn = sequence === sequences.at(-1);
     const next = await startLoading(options, mayBeTorn ? undefined : nextSegment, opened);
     replay.head(reading.head.groups, path, isOldest);
-    const cut = replay.frames({ sequence, path, salt, headBytes: reading.bytes, bytes, mayBeTorn });
+    const { isSynced } = reading.head;
+    const headBytes = reading.bytes;
+    const cut = replay.frames({ sequence, path, salt, headBytes, bytes, mayBeTorn, isSynced, markedFrame });
     if (cut !== undefined) await cutSegment(options, counted, bytes, cut);
     const { incarnation, framesOf } = reading.head;
     const hasFrames = replay.nextFrame > reading.head.firstFrame;
     newestIncarnation = Math.max(newestIncarnation, framesOf, hasFrames ? incarnation : 0);
-    segment = await takeGood(options, next, sequences);
+    segment = await takeGood(options, next, sequences, markedSegment);
+    if (segment === undefined && replay.nextFrame <= markedFrame) {
+      const found = `the log ends with frame ${replay.nextFrame - 1}`;
+      throw refuseLog(path, counted.bytes, `${found}, but frame ${markedFrame} was durable: its end is missing`);
+    }
     // What was only written when the process died counts from now on, so it must not vanish any more.
     if (segment === undefined) await file.datasync();
   }
@@ -147,6 +174,7 @@ async function takeGood(
   options: RecoveryOptions,
   loading: LoadingSegment | undefined,
   sequences: readonly number[],
+  markedSegment: number,
 ): Promise<GoodSegment | undefined> {
   if (loading === undefined) return undefined;
   const { sequence, path, file } = loading;
@@ -158,7 +186,8 @@ async function takeGood(
   if (reading.state === "good") return { ...loaded, reading };
   const isNewest = sequence === sequences.at(-1);
   const hasPredecessor = sequence === 1 || sequence !== sequences[0];
-  if (!isNewest || !hasPredecessor || !isHeadOnly(loaded)) {
+  const wasDurable = sequence <= markedSegment;
+  if (!isNewest || !hasPredecessor || wasDurable || !isHeadOnly(loaded)) {
     throw refuseLog(path, 0, "the head of the segment is damaged");
   }
   await setAside(options, loaded);
@@ -203,11 +232,14 @@ function checkNoGap(directory: string, sequences: readonly number[]): void {
   });
 }
 
+function isSameLog(a: LogId, b: LogId): boolean {
+  return a.a === b.a && a.b === b.b;
+}
+
 function checkHead({ sequence, path, reading }: GoodSegment, logId: LogId, nextFrame: number): void {
   const { head } = reading;
   if (head.sequence !== sequence) throw refuseLog(path, 0, `the file holds segment ${head.sequence}`);
-  if (head.logId.a !== logId.a || head.logId.b !== logId.b)
-    throw refuseLog(path, 0, "the segment belongs to another log");
+  if (!isSameLog(head.logId, logId)) throw refuseLog(path, 0, "the segment belongs to another log");
   if (head.firstFrame !== nextFrame) {
     throw refuseLog(
       path,

@@ -35,6 +35,8 @@ export interface ReplaySegment {
   readonly bytes: Buffer;
   /** True for the newest segment: its end may be torn. */
   readonly mayBeTorn: boolean;
+  readonly isSynced: boolean;
+  readonly markedFrame: number;
 }
 
 /** Brings the groups to the state that the segments, given in order, tell. Synchronous; reads only what it is given. */
@@ -86,7 +88,9 @@ export class Replay {
         continue;
       }
       const later = findFrameHeaders(bytes, offset + 1, salt).filter((frame) => frame.sequence > this.nextFrame);
-      const place: BadPlace = { segment: bytes, salt, path, offset, sequence: this.nextFrame, later };
+      const { isSynced, markedFrame } = segment;
+      const sequence = this.nextFrame;
+      const place: BadPlace = { segment: bytes, salt, path, offset, sequence, markedFrame, isSynced, later };
       const isAfterClose = this.endsClean && this.nextFrame > firstFrame;
       if (segment.mayBeTorn && !isAfterClose && isTorn(place)) {
         this.endsClean = false;

@@ -9,6 +9,7 @@ import { decodeHardState, decodeInstall, encodeHardState, encodeInstall } from "
 export const HEAD_BYTES = 64;
 
 const MAGIC = 0x47534852;
+const FLAG_UNSYNCED = 1;
 const STATE_LIVE = 1;
 const STATE_DESTROYED = 2;
 const STATE_CONDEMNED = 3;
@@ -40,6 +41,8 @@ export interface SegmentHead {
   readonly incarnation: number;
   /** Highest incarnation that wrote a frame of an earlier segment; 0 if none did. */
   readonly framesOf: number;
+  /** False: its frames were not synced one by one, so a crash may have lost any number of the last ones. */
+  readonly isSynced: boolean;
   readonly groups: readonly GroupSummary[];
 }
 
@@ -59,6 +62,7 @@ export function encodeSegmentHead(head: {
   readonly logId: LogId;
   readonly incarnation: number;
   readonly framesOf: number;
+  readonly isSynced: boolean;
   readonly groups: Iterable<GroupSummary>;
 }): Buffer {
   const out = new ByteWriter(4096);
@@ -70,7 +74,7 @@ export function encodeSegmentHead(head: {
   }
   out.setU32(0, MAGIC);
   out.setU16(4, FORMAT_VERSION);
-  out.setU16(6, 0);
+  out.setU16(6, head.isSynced ? 0 : FLAG_UNSYNCED);
   out.setU64(8, head.sequence);
   out.setU64(16, head.firstFrame);
   out.setU32(24, head.logId.a);
@@ -100,7 +104,7 @@ export function readSegmentHead(segment: Buffer, path: string): HeadReading {
   const fixed = new ByteReader(segment, 0, HEAD_BYTES);
   if (fixed.u32() !== MAGIC) return { state: "bad" };
   const version = fixed.u16();
-  fixed.u16();
+  const isSynced = (fixed.u16() & FLAG_UNSYNCED) === 0;
   const sequence = fixed.u64();
   const firstFrame = fixed.u64();
   const logId = { a: fixed.u32(), b: fixed.u32() };
@@ -118,7 +122,8 @@ export function readSegmentHead(segment: Buffer, path: string): HeadReading {
   }
   const table = new ByteReader(segment, HEAD_BYTES, bytes);
   const groups = Array.from({ length: count }, () => decodeGroup(table));
-  return { state: "good", head: { sequence, firstFrame, logId, incarnation, framesOf, groups }, bytes, salt };
+  const head = { sequence, firstFrame, logId, incarnation, framesOf, isSynced, groups };
+  return { state: "good", head, bytes, salt };
 }
 
 /** Builds the error for bytes whose CRC is right and whose version is unknown. */

@@ -36,10 +36,8 @@ export class TestDisk implements Disk {
 
   async list(path: string): Promise<string[]> {
     const prefix = `${path}/`;
-    return [...this.files.keys()]
-      .filter((name) => name.startsWith(prefix))
-      .map((name) => name.slice(prefix.length))
-      .sort();
+    const below = [...this.files.keys()].filter((name) => name.startsWith(prefix));
+    return [...new Set(below.map((name) => name.slice(prefix.length).split("/")[0] ?? ""))].sort();
   }
 
   async mkdir(): Promise<void> {}

@@ -3,6 +3,7 @@ import { silentLogger, type RheaError } from "@rhea/common";
 import type { Entry } from "../core/types.js";
 import type { GroupLog, LogOptions, LogRecord, RaftLog } from "./api.js";
 import { openLog } from "./open-log.js";
+import { markPath } from "./durable-mark.js";
 import { segmentPath } from "./segment-files.js";
 import type { TestDisk } from "./test-disk.js";
 
@@ -68,6 +69,11 @@ export function dumpLog(log: RaftLog): unknown[] {
 /** Path of a segment of a test log. */
 export function segmentFile(sequence: number): string {
   return segmentPath(DIRECTORY, sequence);
+}
+
+/** Makes a disk that of a crash before what came after `earlier` was known to be durable: gives it the durable mark of that time. */
+export function forgetDurableSince(disk: TestDisk, earlier: TestDisk): void {
+  disk.put(markPath(DIRECTORY), earlier.content(markPath(DIRECTORY)));
 }
 
 /** Turns one bit of a file around. */

@@ -1,6 +1,7 @@
 import { RheaError, type Clock } from "@rhea/common";
 import type { Entry } from "../core/types.js";
 import type { GroupLog, LogRecord, LogStats, RaftLog } from "./api.js";
+import type { DurableMark } from "./durable-mark.js";
 import type { EntryCache } from "./entry-cache.js";
 import type { FramePipeline } from "./frame-pipeline.js";
 import { checkRecord, type GroupTable } from "./group-records.js";
@@ -27,6 +28,8 @@ export interface LogParts {
   readonly cache: EntryCache;
   readonly pipeline: FramePipeline;
   readonly purger: Purger;
+  readonly mark: DurableMark;
+  readonly isSynced: boolean;
   readonly wasClosedCleanly: boolean;
   readonly newestIncarnation: number;
 }
@@ -72,18 +75,20 @@ export class WriteAheadLog implements RaftLog {
   }
 
   stats(): LogStats {
-    const { segments, pipeline, purger, clock } = this.#parts;
+    const { segments, pipeline, purger, clock, isSynced } = this.#parts;
     const since = pipeline.oldestPendingSinceMs();
     return {
       segments: segments.all().length,
       fileBytes: segments.fileBytes(),
       liveBytes: segments.liveBytes,
+      deadBytes: segments.deadBytes(),
       appends: this.#appends,
       syncs: pipeline.syncs,
       syncSeconds: pipeline.syncSeconds,
       oldestPendingMs: since === undefined ? 0 : clock.monotonicMs() - since,
       removedSegments: purger.removedSegments,
       rewrittenBytes: purger.rewrittenBytes,
+      isSync: isSynced,
     };
   }
 
@@ -93,20 +98,24 @@ export class WriteAheadLog implements RaftLog {
   }
 
   async #close(): Promise<void> {
-    const { pipeline, purger, segments } = this.#parts;
+    const { pipeline, purger, segments, mark } = this.#parts;
     await purger.stop();
     if (pipeline.failure === undefined) await this.#writeCleanClose().catch(ignoreReportedFailure);
+    await mark.close();
     for (const segment of segments.all()) await segment.file?.close();
   }
 
   async #writeCleanClose(): Promise<void> {
-    const { pipeline } = this.#parts;
+    const { pipeline, mark, segments } = this.#parts;
     // Alone and last, so that it says of every other frame that it was durable.
     await pipeline.whenDurable();
+    await pipeline.syncWritten();
     const frame = pipeline.frameFor(RECORD_HEADER_BYTES);
     encodeCleanClose(frame.out, frame.segment.salt);
     frame.countOwn();
     await pipeline.whenDurable();
+    await pipeline.syncWritten();
+    await mark.sync(segments.newest().sequence, pipeline.durableSequence);
   }
 
   #putState(record: StateRecord): void {

@@ -167,6 +167,9 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
     removeLearners: async () => undefined,
     resetLearners: async () => undefined,
     learnerToFollower: async () => undefined,
+    resetPeers: async () => undefined,
+    listAlivePeers: () => [],
+    listAliveLearners: () => [],
     transferLeadershipTo: async () => undefined,
     listPeers: () => options.peers,
     status: () => {

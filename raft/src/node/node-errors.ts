@@ -53,3 +53,11 @@ export function noSuccessor(groupId: number): RheaError {
     details: { regionId: groupId },
   });
 }
+
+/** A reset by force is not for a group that has a leader. */
+export function hasLeader(groupId: number, { peerId, storeId }: PeerPlace): RheaError {
+  const why = `peer ${peerId} on store ${storeId} leads it: change its peers there`;
+  return new RheaError("OPERATION_REFUSED", `group ${groupId}: its peers are not reset by force: ${why}`, {
+    details: { regionId: groupId, leader: { peerId, storeId } },
+  });
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { markPath } from "./durable-mark.js";
+import { markPath, readMark } from "./durable-mark.js";
 import { TestDisk, type DiskCall } from "./test-disk.js";
 import {
   created,
@@ -120,6 +120,26 @@ describe("the durable mark", () => {
     release?.();
     await settle();
     assert.deepEqual(writes, ["write", "write"]);
+  });
+
+  it("is written for every eighth frame where one follows the other", async () => {
+    const disk = new TestDisk();
+    const { log } = await openTestLog(disk);
+    await log.append([created(1)]);
+    await settle();
+    let writes = 0;
+    disk.intercept = (call, path) => {
+      if (call === "write" && path === MARK) writes++;
+    };
+    // The next is always there when one is durable.
+    const appends: Promise<void>[] = [];
+    for (let index = 1; index <= 40; index++) {
+      appends.push(log.append([entries(1, index, index, 1, 1 << 20)]));
+    }
+    await Promise.all(appends);
+    await settle();
+    assert.ok(writes >= 4 && writes <= 6, `${writes} writes for 40 frames`);
+    assert.equal((await readMark(disk, DIRECTORY)).state === "good", true);
   });
 
   it("stops the process when it cannot be written, as any file of the log", async () => {

@@ -118,6 +118,11 @@ export class DurableMark {
     this.#view = viewOf(this.#slot);
   }
 
+  /** What was noted last, written or about to be. */
+  get frame(): number {
+    return this.#frame;
+  }
+
   /** Notes that everything up to `frame` is durable; written soon, in the background. */
   advance(frame: number): void {
     this.#frame = frame;

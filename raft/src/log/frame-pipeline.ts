@@ -9,6 +9,9 @@ import type { Segment, SegmentSet } from "./segment-set.js";
 /** Frames being written and synced, at most. Recovery relies on it: in a synced segment frame k+2 exists only if k was durable. */
 const MAX_IN_FLIGHT = 2;
 
+/** How many frames may be durable and not noted in the durable mark while there is always another one in flight. */
+const MARKED_EVERY = 8;
+
 const FRAME_CAPACITY_BYTES = 64 * 1024;
 
 /** Buffers of finished frames that are kept for new ones, and the largest that is. */
@@ -197,9 +200,11 @@ export class FramePipeline {
       if (oldest.out.capacity <= POOLED_CAPACITY_BYTES && this.#pool.length < POOLED_WRITERS)
         this.#pool.push(oldest.out);
     }
-    mark.advance(this.durableSequence);
     this.#options.onProgress();
     this.#pump();
+    // A write of its own per frame would be felt where frames follow one another, so there only some of them are noted.
+    if (this.#inFlight.length === 0 || this.durableSequence >= mark.frame + MARKED_EVERY)
+      mark.advance(this.durableSequence);
   }
 
   /** Makes durable what is only written; nothing may be in flight. */

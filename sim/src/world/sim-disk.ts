@@ -35,6 +35,8 @@ export interface SimDisk extends Disk {
   crash(): void;
   /** Forgets everything. */
   wipe(): void;
+  /** Copies what is durable now; the returned call brings it back over whatever the disk holds then, as an older image. Only while nobody runs. */
+  image(): () => void;
   /** Makes the next `count` operations of the kind fail with `code`. */
   failNext(kind: "write" | "datasync", code: "EIO" | "ENOSPC", count: number): void;
   /** Adds to each write's and sync's time. */
@@ -43,6 +45,8 @@ export interface SimDisk extends Disk {
   flipBit(path: string, offset: number): void;
   /** Paths of all files, sorted. */
   files(): string[];
+  /** Present size of a file, in bytes; 0 where there is none. */
+  sizeOf(path: string): number;
   /** Skips the durability of datasync (a lying disk). */
   ignoresSync: boolean;
 }
@@ -147,6 +151,12 @@ export function createSimDisk(queue: EventQueue, random: SimRandom): SimDisk {
     inode.durable = ensureCapacity(inode.durable, write.offset + length);
     write.bytes.copy(inode.durable, write.offset, 0, length);
     inode.durableSize = Math.max(inode.durableSize, write.offset + length);
+  };
+
+  /** Lets go of files that no directory names any more. */
+  const forgetUnnamed = (): void => {
+    const named = new Set([...directories.values()].flatMap((names) => [...names.values()]));
+    for (const inode of inodes) if (!named.has(inode)) inodes.delete(inode);
   };
 
   const viewAt = (bornAt: number): Disk => ({
@@ -269,6 +279,41 @@ export function createSimDisk(queue: EventQueue, random: SimRandom): SimDisk {
         inode.data = Buffer.from(inode.durable);
         inode.size = inode.durableSize;
       }
+      forgetUnnamed();
+    },
+    image: () => {
+      const names = [...durableDirectories].map(([path, files]) => [path, [...files]] as const);
+      const contents = new Map<Inode, Buffer>();
+      for (const [, files] of names)
+        for (const [, inode] of files) contents.set(inode, Buffer.from(inode.durable.subarray(0, inode.durableSize)));
+      return () => {
+        generation++;
+        inodes.clear();
+        changes = [];
+        const copies = new Map<Inode, Inode>();
+        for (const [inode, bytes] of contents) {
+          const [data, durable] = [Buffer.from(bytes), Buffer.from(bytes)];
+          const copy: Inode = {
+            id: inode.id,
+            data,
+            size: bytes.length,
+            durable,
+            durableSize: bytes.length,
+            pending: [],
+          };
+          copies.set(inode, copy);
+          inodes.add(copy);
+        }
+        const rebuilt = (): Map<string, Map<string, Inode>> =>
+          new Map(
+            names.map(([path, files]) => [
+              path,
+              new Map(files.map(([name, inode]) => [name, copies.get(inode) ?? inode])),
+            ]),
+          );
+        directories = rebuilt();
+        durableDirectories = rebuilt();
+      };
     },
     wipe: () => {
       generation++;
@@ -285,6 +330,7 @@ export function createSimDisk(queue: EventQueue, random: SimRandom): SimDisk {
       if (inode === undefined) throw new DiskError("ENOENT", path);
       for (const buffer of [inode.data, inode.durable]) buffer[offset] = (buffer[offset] ?? 0) ^ 1;
     },
+    sizeOf: (path) => lookup(path)?.size ?? 0,
     files: () =>
       [...directories].flatMap(([path, names]) => [...names.keys()].map((name) => posix.join(path, name))).sort(),
   };

@@ -29,6 +29,10 @@ export interface NetFaults {
   /** Extra delay of slow messages, and how many of them are slow. */
   tailMs: number;
   tailRatio: number;
+  /** Chance that what a killed process had sent on such a stream arrives much later, perhaps after its restart. */
+  ghostRatio: number;
+  /** How late ghosts are at most. */
+  ghostMs: number;
   /** Paths of methods whose messages need not arrive in order. Their first message of a stream always does. */
   unreliable: readonly string[];
 }
@@ -44,8 +48,12 @@ export interface SimNet {
   unblockAll(): void;
   /** Breaks every stream between two nodes. */
   reset(a: string, b: string): void;
+  /** Sees every message of streams, before it is encoded: from which node to which, and whether it answers. Undefined: nobody looks. */
+  tap: ((from: string, to: string, path: string, message: unknown, isAnswer: boolean) => void) | undefined;
   /** Messages delivered so far. */
   readonly delivered: number;
+  /** Messages that came long after their sender's death. */
+  readonly ghosts: number;
   /** Digest of their times and lengths. */
   readonly digest: string;
 }
@@ -103,9 +111,13 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
     reorderRatio: 0,
     tailMs: 50,
     tailRatio: 0.01,
+    ghostRatio: 0,
+    ghostMs: 600,
     unreliable: [],
   };
   let delivered = 0;
+  let ghosts = 0;
+  let tap: SimNet["tap"];
   let digest = 0;
   let nextPort = 40_000;
 
@@ -122,6 +134,17 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
       queue.plan(delay(), () => {
         end.finish(error);
       });
+  };
+  /** What a dying process had sent comes late, as what raft has seen worse of. */
+  const haunt = (connection: Connection): void => {
+    if (faults.ghostRatio === 0 || !connection.isUnreliable || !connection.isBegun) return;
+    if (!random.chance(faults.ghostRatio)) return;
+    for (const bytes of connection.onWay.server) {
+      queue.plan(random.fraction() * faults.ghostMs, () => {
+        ghosts++;
+        connection.server.deliver(bytes);
+      });
+    }
   };
   const broken = (what: string): RheaError => new RheaError("UNAVAILABLE", `${what}: connection reset`);
 
@@ -247,6 +270,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
     encode: (message: Out) => Uint8Array,
     decode: (bytes: Uint8Array) => In,
     isAlive: () => boolean,
+    path = "",
   ): RpcStream<In, Out> => {
     const end = isServer ? connection.server : connection.client;
     return {
@@ -265,6 +289,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
       },
       send(message) {
         if (!end.isOpen || !connection.isOpen) return false;
+        tap?.(end.node, isServer ? end.remote : hostOf(end.remote), path, message, isServer);
         new Parcel(connection, !isServer, encode(message)).leave();
         return true;
       },
@@ -288,6 +313,15 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
 
   return {
     faults,
+    get tap() {
+      return tap;
+    },
+    set tap(look) {
+      tap = look;
+    },
+    get ghosts() {
+      return ghosts;
+    },
     get delivered() {
       return delivered;
     },
@@ -434,6 +468,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
               (message) => method.encodeRequest(message),
               (bytes) => method.decodeResponse(bytes),
               alive,
+              method.path,
             );
           },
           close() {
@@ -466,6 +501,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
                   (message: ResInit) => method.encodeResponse(message),
                   (bytes) => method.decodeRequest(bytes),
                   alive,
+                  method.path,
                 ),
               );
             });
@@ -492,6 +528,7 @@ export function createSimNet(queue: EventQueue, random: SimRandom): SimNet {
           for (const entry of own) entry.isOpen = false;
           for (const connection of [...connections]) {
             if (connection.client.node !== node && connection.server.node !== node) continue;
+            if (connection.client.node === node) haunt(connection);
             breakConnection(connection, broken(node));
           }
         },

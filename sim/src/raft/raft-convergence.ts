@@ -1,0 +1,37 @@
+/** Whether a healed raft world stands still and agrees byte for byte. */
+import { InvariantError } from "@rhea/common";
+import type { Janitor } from "./raft-janitor.js";
+import type { RaftProcess } from "./raft-process.js";
+import { fingerprint } from "./register-machine.js";
+
+/** Says what is still missing; undefined if nothing. @throws InvariantError when replicas at one index differ. */
+export function whatIsMissing(
+  stores: readonly RaftProcess[],
+  groups: readonly number[],
+  janitor: Janitor,
+): string | undefined {
+  const down = stores.find((store) => store.host === undefined);
+  if (down !== undefined) return `store ${down.storeId} is not up`;
+  for (const groupId of groups) {
+    const leader = stores.find((store) => store.host?.group(groupId)?.isLeader === true)?.host?.group(groupId);
+    if (leader === undefined) return `group ${groupId} has no leader`;
+    const { lastIndex, committed, confState, peers, error } = leader.status();
+    if (error !== undefined) return `group ${groupId}: its leader failed: ${error.message}`;
+    if (committed < lastIndex) return `group ${groupId}: ${committed} of ${lastIndex} entries are committed`;
+    if (confState.votersOutgoing.length > 0) return `group ${groupId} is in a joint configuration`;
+    if ((janitor.members(groupId)?.index ?? 0) > lastIndex) return `group ${groupId}: its leader lacks a configuration`;
+    const prints = new Map<string, number>();
+    for (const { peerId, storeId } of peers) {
+      const machine = stores.find((store) => store.storeId === storeId)?.machines.get(groupId);
+      if (machine?.state.peerId !== peerId) return `group ${groupId}: peer ${peerId} does not run on store ${storeId}`;
+      if (machine.state.applied !== lastIndex)
+        return `group ${groupId}: peer ${peerId} applied ${machine.state.applied} of ${lastIndex}`;
+      prints.set(fingerprint(machine.state), peerId);
+    }
+    if (prints.size > 1)
+      throw new InvariantError(
+        `convergence: group ${groupId}: peers ${[...prints.values()].join(" and ")} differ at ${lastIndex}`,
+      );
+  }
+  return undefined;
+}

@@ -136,6 +136,9 @@ function runCommand(env: InteractionEnv, command: string, args: Args): void {
     case "read-index":
       env.raw(firstNumber(args)).readIndex(Buffer.from(onlyWord(args)));
       return;
+    case "report-snapshot":
+      reportSnapshot(env, args);
+      return;
     case "report-unreachable":
       reportUnreachable(env, args);
       return;
@@ -161,21 +164,26 @@ function addNodes(env: InteractionEnv, args: Args): void {
     heartbeatTick: 1,
     applied: index,
     maxInflightMsgs: number("inflight") ?? 2 ** 31 - 1,
+    maxInflightBytes: number("max-inflight-bytes") ?? 0,
     maxCommittedSizePerReady: number("max-committed-size-per-ready") ?? 0,
+    maxUncommittedEntriesSize: number("max-uncommitted-size") ?? 0,
     asyncStorageWrites: flag("async-storage-writes"),
     preVote: flag("prevote"),
     checkQuorum: flag("checkquorum"),
+    disableProposalForwarding: flag("disable-proposal-forwarding"),
     disableConfChangeValidation: flag("disable-conf-change-validation"),
     stepDownOnRemoval: flag("step-down-on-removal"),
     readOnlyOption: readOnlyOption(values("read-only").at(-1)),
   };
+  const perMessage = number("max-size-per-msg");
   const confState: ConfState = {
     ...EMPTY_SNAPSHOT.metadata.confState,
     voters: numbers("voters"),
     learners: numbers("learners"),
   };
   const data = Buffer.from(values("content").at(-1) ?? "");
-  env.addNodes(count, options, { metadata: { confState, index, term: 0 }, data });
+  const limited = perMessage === undefined ? options : { ...options, maxSizePerMsg: perMessage };
+  env.addNodes(count, limited, { metadata: { confState, index, term: 0 }, data });
 }
 
 function readOnlyOption(value: string | undefined): "safe" | "leaseBased" {
@@ -201,6 +209,16 @@ function reportUnreachable(env: InteractionEnv, args: Args): void {
   if (reporter === undefined || reported === undefined || rest.length > 0)
     throw new CommandError("must specify exactly two node indexes: node on which to report, and reported node");
   env.raw(reporter).reportUnreachable(reported);
+}
+
+function reportSnapshot(env: InteractionEnv, args: Args): void {
+  const status = args[2]?.key;
+  const [reporter, reported] = plainIds(args.slice(0, 2));
+  if (reporter === undefined || reported === undefined || (status !== undefined && status !== "failure"))
+    throw new TranscriptError(
+      "report-snapshot takes the reporting peer, the reported one, and perhaps the word failure",
+    );
+  env.raw(reporter).reportSnapshot(reported, status ?? "finish");
 }
 
 /** Returns the second and last argument, which has no value. */

@@ -37,7 +37,7 @@ export function entriesSize(entries: readonly Entry[]): number {
 /** Returns the payload bytes of the entries; empty entries are free, so that limits on them never stop a new leader. */
 export function payloadSize(entries: readonly Entry[]): number {
   let size = 0;
-  for (const entry of entries) size += entry.data.length;
+  for (const entry of entries) size += entry.type === "normal" ? entry.data.length : changeSize(entry);
   return size;
 }
 
@@ -52,7 +52,12 @@ export function countWithin(entries: readonly Entry[], from: number, to: number,
 }
 
 function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++;
+  // Nearly always: the loop of divisions is for what needs more than 31 bits.
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
+  if (value < 0x20_0000) return 3;
+  if (value < 0x1000_0000) return 4;
+  let size = 5;
+  for (let rest = Math.floor(value / 0x1000_0000); rest >= 128; rest = Math.floor(rest / 128)) size++;
   return size;
 }

@@ -1285,6 +1285,7 @@ export interface HeartbeatItem {
   endKey: Uint8Array;
   initial: boolean;
   truncatedIndex: number;
+  quiet: boolean;
 }
 export interface HeartbeatItemInit {
   readonly groupId?: number | undefined;
@@ -1298,6 +1299,7 @@ export interface HeartbeatItemInit {
   readonly endKey?: Uint8Array | undefined;
   readonly initial?: boolean | undefined;
   readonly truncatedIndex?: number | undefined;
+  readonly quiet?: boolean | undefined;
 }
 export declare const HeartbeatItem: MessageCodec<HeartbeatItem, HeartbeatItemInit>;
 export interface HeartbeatAckItem {
@@ -1306,6 +1308,7 @@ export interface HeartbeatAckItem {
   toPeer: number;
   term: number;
   readSeq: number;
+  quietCommit: number;
 }
 export interface HeartbeatAckItemInit {
   readonly groupId?: number | undefined;
@@ -1313,23 +1316,35 @@ export interface HeartbeatAckItemInit {
   readonly toPeer?: number | undefined;
   readonly term?: number | undefined;
   readonly readSeq?: number | undefined;
+  readonly quietCommit?: number | undefined;
 }
 export declare const HeartbeatAckItem: MessageCodec<HeartbeatAckItem, HeartbeatAckItemInit>;
 export interface ProcessHeartbeat {
-  sequence: number;
   items: HeartbeatItem[];
   digest: Uint8Array;
-  availableBytes: number;
-  lowSpace: boolean;
+  sentMs: number;
+  woken: number[];
 }
 export interface ProcessHeartbeatInit {
-  readonly sequence?: number | undefined;
   readonly items?: readonly HeartbeatItemInit[] | undefined;
   readonly digest?: Uint8Array | undefined;
-  readonly availableBytes?: number | undefined;
-  readonly lowSpace?: boolean | undefined;
+  readonly sentMs?: number | undefined;
+  readonly woken?: readonly number[] | undefined;
 }
 export declare const ProcessHeartbeat: MessageCodec<ProcessHeartbeat, ProcessHeartbeatInit>;
+export interface ProcessHeartbeatAck {
+  sentMs: number;
+  compared: boolean;
+  differing: number[];
+  left: number[];
+}
+export interface ProcessHeartbeatAckInit {
+  readonly sentMs?: number | undefined;
+  readonly compared?: boolean | undefined;
+  readonly differing?: readonly number[] | undefined;
+  readonly left?: readonly number[] | undefined;
+}
+export declare const ProcessHeartbeatAck: MessageCodec<ProcessHeartbeatAck, ProcessHeartbeatAckInit>;
 export interface Handshake {
   protocolVersion: number;
   clusterId: number;
@@ -1356,12 +1371,14 @@ export interface RaftBatch {
   heartbeat: ProcessHeartbeat | null;
   acks: HeartbeatAckItem[];
   messages: RaftMessage[];
+  heartbeatAck: ProcessHeartbeatAck | null;
 }
 export interface RaftBatchInit {
   readonly handshake?: HandshakeInit | null | undefined;
   readonly heartbeat?: ProcessHeartbeatInit | null | undefined;
   readonly acks?: readonly HeartbeatAckItemInit[] | undefined;
   readonly messages?: readonly RaftMessageInit[] | undefined;
+  readonly heartbeatAck?: ProcessHeartbeatAckInit | null | undefined;
 }
 export declare const RaftBatch: MessageCodec<RaftBatch, RaftBatchInit>;
 export interface RaftBatchReply {

@@ -11173,6 +11173,7 @@ export const rhea = $root.rhea = (() => {
         HeartbeatItem.prototype.endKey = $util.newBuffer([]);
         HeartbeatItem.prototype.initial = false;
         HeartbeatItem.prototype.truncatedIndex = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        HeartbeatItem.prototype.quiet = false;
 
         HeartbeatItem.create = function(properties) {
             return new HeartbeatItem(properties);
@@ -11207,6 +11208,8 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(80).bool(message.initial);
             if (message.truncatedIndex != null && $Object.hasOwnProperty.call(message, "truncatedIndex") && (typeof message.truncatedIndex === "object" ? message.truncatedIndex.low || message.truncatedIndex.high : message.truncatedIndex !== 0))
                 writer.uint32(88).uint64(message.truncatedIndex);
+            if (message.quiet != null && $Object.hasOwnProperty.call(message, "quiet") && message.quiet !== false)
+                writer.uint32(96).bool(message.quiet);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11336,6 +11339,15 @@ export const rhea = $root.rhea = (() => {
                             delete message.truncatedIndex;
                         continue;
                     }
+                case 12: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.quiet = value;
+                        else
+                            delete message.quiet;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -11370,6 +11382,7 @@ export const rhea = $root.rhea = (() => {
         HeartbeatAckItem.prototype.toPeer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         HeartbeatAckItem.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         HeartbeatAckItem.prototype.readSeq = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        HeartbeatAckItem.prototype.quietCommit = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
         HeartbeatAckItem.create = function(properties) {
             return new HeartbeatAckItem(properties);
@@ -11392,6 +11405,8 @@ export const rhea = $root.rhea = (() => {
                 writer.uint32(32).uint64(message.term);
             if (message.readSeq != null && $Object.hasOwnProperty.call(message, "readSeq") && (typeof message.readSeq === "object" ? message.readSeq.low || message.readSeq.high : message.readSeq !== 0))
                 writer.uint32(40).uint64(message.readSeq);
+            if (message.quietCommit != null && $Object.hasOwnProperty.call(message, "quietCommit") && (typeof message.quietCommit === "object" ? message.quietCommit.low || message.quietCommit.high : message.quietCommit !== 0))
+                writer.uint32(48).uint64(message.quietCommit);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11470,6 +11485,15 @@ export const rhea = $root.rhea = (() => {
                             delete message.readSeq;
                         continue;
                     }
+                case 6: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.quietCommit = value;
+                        else
+                            delete message.quietCommit;
+                        continue;
+                    }
                 }
                 reader.skipType(wireType, _depth, tag);
                 if (!reader.discardUnknown) {
@@ -11494,17 +11518,17 @@ export const rhea = $root.rhea = (() => {
 
         const ProcessHeartbeat = function (properties) {
             this.items = [];
+            this.woken = [];
             if (properties)
                 for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                     if (properties[keys[i]] != null && keys[i] !== "__proto__")
                         this[keys[i]] = properties[keys[i]];
         };
 
-        ProcessHeartbeat.prototype.sequence = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
         ProcessHeartbeat.prototype.items = $util.emptyArray;
         ProcessHeartbeat.prototype.digest = $util.newBuffer([]);
-        ProcessHeartbeat.prototype.availableBytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-        ProcessHeartbeat.prototype.lowSpace = false;
+        ProcessHeartbeat.prototype.sentMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        ProcessHeartbeat.prototype.woken = $util.emptyArray;
 
         ProcessHeartbeat.create = function(properties) {
             return new ProcessHeartbeat(properties);
@@ -11517,17 +11541,15 @@ export const rhea = $root.rhea = (() => {
                 _depth = 0;
             if (_depth > $util.recursionLimit)
                 throw $Error("max depth exceeded");
-            if (message.sequence != null && $Object.hasOwnProperty.call(message, "sequence") && (typeof message.sequence === "object" ? message.sequence.low || message.sequence.high : message.sequence !== 0))
-                writer.uint32(8).uint64(message.sequence);
             if (message.items != null && message.items.length)
                 for (let i = 0; i < message.items.length; ++i)
                     $root.rhea.HeartbeatItem.encode(message.items[i], writer.uint32(18).fork(), _depth + 1).ldelim();
             if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest.length)
                 writer.uint32(26).bytes(message.digest);
-            if (message.availableBytes != null && $Object.hasOwnProperty.call(message, "availableBytes") && (typeof message.availableBytes === "object" ? message.availableBytes.low || message.availableBytes.high : message.availableBytes !== 0))
-                writer.uint32(32).uint64(message.availableBytes);
-            if (message.lowSpace != null && $Object.hasOwnProperty.call(message, "lowSpace") && message.lowSpace !== false)
-                writer.uint32(40).bool(message.lowSpace);
+            if (message.sentMs != null && $Object.hasOwnProperty.call(message, "sentMs") && (typeof message.sentMs === "object" ? message.sentMs.low || message.sentMs.high : message.sentMs !== 0))
+                writer.uint32(48).uint64(message.sentMs);
+            if (message.woken != null && message.woken.length)
+                writer.uint32(58).uint64s(message.woken);
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11561,15 +11583,6 @@ export const rhea = $root.rhea = (() => {
                 }
                 let wireType = tag & 7;
                 switch (tag >>>= 3) {
-                case 1: {
-                        if (wireType !== 0)
-                            break;
-                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                            message.sequence = value;
-                        else
-                            delete message.sequence;
-                        continue;
-                    }
                 case 2: {
                         if (wireType !== 2)
                             break;
@@ -11587,22 +11600,27 @@ export const rhea = $root.rhea = (() => {
                             delete message.digest;
                         continue;
                     }
-                case 4: {
+                case 6: {
                         if (wireType !== 0)
                             break;
                         if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                            message.availableBytes = value;
+                            message.sentMs = value;
                         else
-                            delete message.availableBytes;
+                            delete message.sentMs;
                         continue;
                     }
-                case 5: {
+                case 7: {
+                        if (wireType === 2) {
+                            if (!(message.woken && message.woken.length))
+                                message.woken = [];
+                            reader.uint64s(message.woken);
+                            continue;
+                        }
                         if (wireType !== 0)
                             break;
-                        if (value = reader.bool())
-                            message.lowSpace = value;
-                        else
-                            delete message.lowSpace;
+                        if (!(message.woken && message.woken.length))
+                            message.woken = [];
+                        message.woken.push(reader.uint64());
                         continue;
                     }
                 }
@@ -11623,6 +11641,140 @@ export const rhea = $root.rhea = (() => {
         };
 
         return ProcessHeartbeat;
+    })();
+
+    rhea.ProcessHeartbeatAck = (function() {
+
+        const ProcessHeartbeatAck = function (properties) {
+            this.differing = [];
+            this.left = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ProcessHeartbeatAck.prototype.sentMs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+        ProcessHeartbeatAck.prototype.compared = false;
+        ProcessHeartbeatAck.prototype.differing = $util.emptyArray;
+        ProcessHeartbeatAck.prototype.left = $util.emptyArray;
+
+        ProcessHeartbeatAck.create = function(properties) {
+            return new ProcessHeartbeatAck(properties);
+        };
+
+        ProcessHeartbeatAck.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.sentMs != null && $Object.hasOwnProperty.call(message, "sentMs") && (typeof message.sentMs === "object" ? message.sentMs.low || message.sentMs.high : message.sentMs !== 0))
+                writer.uint32(8).uint64(message.sentMs);
+            if (message.compared != null && $Object.hasOwnProperty.call(message, "compared") && message.compared !== false)
+                writer.uint32(16).bool(message.compared);
+            if (message.differing != null && message.differing.length)
+                writer.uint32(26).uint32s(message.differing);
+            if (message.left != null && message.left.length)
+                writer.uint32(34).uint64s(message.left);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ProcessHeartbeatAck.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.rhea.ProcessHeartbeatAck();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 1: {
+                        if (wireType !== 0)
+                            break;
+                        if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                            message.sentMs = value;
+                        else
+                            delete message.sentMs;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 0)
+                            break;
+                        if (value = reader.bool())
+                            message.compared = value;
+                        else
+                            delete message.compared;
+                        continue;
+                    }
+                case 3: {
+                        if (wireType === 2) {
+                            if (!(message.differing && message.differing.length))
+                                message.differing = [];
+                            reader.uint32s(message.differing);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.differing && message.differing.length))
+                            message.differing = [];
+                        message.differing.push(reader.uint32());
+                        continue;
+                    }
+                case 4: {
+                        if (wireType === 2) {
+                            if (!(message.left && message.left.length))
+                                message.left = [];
+                            reader.uint64s(message.left);
+                            continue;
+                        }
+                        if (wireType !== 0)
+                            break;
+                        if (!(message.left && message.left.length))
+                            message.left = [];
+                        message.left.push(reader.uint64());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return ProcessHeartbeatAck;
     })();
 
     rhea.Handshake = (function() {
@@ -11810,6 +11962,7 @@ export const rhea = $root.rhea = (() => {
         RaftBatch.prototype.heartbeat = null;
         RaftBatch.prototype.acks = $util.emptyArray;
         RaftBatch.prototype.messages = $util.emptyArray;
+        RaftBatch.prototype.heartbeatAck = null;
 
         RaftBatch.create = function(properties) {
             return new RaftBatch(properties);
@@ -11832,6 +11985,8 @@ export const rhea = $root.rhea = (() => {
             if (message.messages != null && message.messages.length)
                 for (let i = 0; i < message.messages.length; ++i)
                     $root.rhea.RaftMessage.encode(message.messages[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.heartbeatAck != null && $Object.hasOwnProperty.call(message, "heartbeatAck"))
+                $root.rhea.ProcessHeartbeatAck.encode(message.heartbeatAck, writer.uint32(42).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                 for (let i = 0; i < message.$unknowns.length; ++i)
                     writer.raw(message.$unknowns[i]);
@@ -11891,6 +12046,12 @@ export const rhea = $root.rhea = (() => {
                         if (!(message.messages && message.messages.length))
                             message.messages = [];
                         message.messages.push($root.rhea.RaftMessage.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        message.heartbeatAck = $root.rhea.ProcessHeartbeatAck.decode(reader, reader.size(), $undefined, _depth + 1, message.heartbeatAck);
                         continue;
                     }
                 }
@@ -12855,4 +13016,4 @@ export {
   $root as default
 };
 
-export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, AddMemberRequest, AddMemberResponse, AnnounceMemberRequest, AnnounceMemberResponse, GetMembersRequest, GetMembersResponse, MemberRequest, MemberResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, HeldPeer, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, SetStoreLabelsRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, PdStoreRecord, PdBootstrapRecord, PdIdWindow, PdMemberRecord, PdFeatureLevel, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;
+export const { CommandKind, KeyValue, Command, SplitCommand, EntryPayload, CommandResult, ReadKind, Read, KvOperation, RegionOperations, KvRequests, ClientHello, ReadResult, KvResult, KvResponses, StoreHello, StoreRoutesRequest, StoreRoutesResponse, RegionRoute, RegionEpoch, PeerRole, Peer, Region, StoreState, Store, Error, Empty, PdHeader, PdMember, ClusterInfoRequest, ClusterInfoResponse, ClusterConfig, SetClusterConfigRequest, SetClusterConfigResponse, AddMemberRequest, AddMemberResponse, AnnounceMemberRequest, AnnounceMemberResponse, GetMembersRequest, GetMembersResponse, MemberRequest, MemberResponse, BootstrapRequest, BootstrapResponse, AllocIdRequest, AllocIdResponse, PutStoreRequest, PutStoreResponse, StoreStats, PeerFault, RegionStats, PeerDown, PeerProgress, StoreToPd, HeldPeer, StepResult, PdToStore, DestroyPeer, StepKind, OperationStep, GetRegionRequest, GetRegionResponse, ScanRegionsRequest, ScanRegionsResponse, RegionHealth, AskSplitRequest, AskSplitResponse, ReportSplitRequest, GetStoresRequest, GetStoresResponse, StoreInfo, StoreRequest, StoreResponse, EvictLeadersRequest, SetStoreLabelsRequest, ReportDiskLostRequest, Operation, AddOperationRequest, AddOperationResponse, ListOperationsRequest, ListOperationsResponse, CancelOperationRequest, PdStoreRecord, PdBootstrapRecord, PdIdWindow, PdMemberRecord, PdFeatureLevel, RaftEntry, RaftConfState, RaftSnapshotMeta, RaftMessage, HeartbeatItem, HeartbeatAckItem, ProcessHeartbeat, ProcessHeartbeatAck, Handshake, RaftBatch, RaftBatchReply, SnapshotChunk, SnapshotFile, SnapshotReply, CliPeer, CliRequest, CliResponse } = $root.rhea;

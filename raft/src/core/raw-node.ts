@@ -4,6 +4,7 @@ import { entriesSize } from "./entry-size.js";
 import { ProposalDroppedError } from "./errors.js";
 import { isLocalMessage, isResponseMessage, makeMessage } from "./message.js";
 import { Raft } from "./raft.js";
+import { isFollowerSettled, isMajority, isSettled, resume } from "./rest.js";
 import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, NO_PEER } from "./types.js";
 import type {
   BasicStatus,
@@ -74,6 +75,29 @@ export class RawNode {
     this.#raft.tick();
   }
 
+  /** Says whether nothing is pending here, so that the host may let this peer rest: without ticks, until something happens. */
+  isSettled(): boolean {
+    return isSettled(this.#raft) && !this.hasReady();
+  }
+
+  /** Says, on a leader, whether a follower is known to have the whole log, with nothing in flight to it. */
+  isFollowerSettled(id: PeerId): boolean {
+    return isFollowerSettled(this.#raft, id);
+  }
+
+  /** Says whether these peers are a majority of the voters; never in a joint configuration. */
+  isMajority(ids: ReadonlySet<PeerId>): boolean {
+    return isMajority(this.#raft, ids);
+  }
+
+  /**
+   * Goes on after a rest, in place of the ticks that were not given: a follower last heard from its leader `ticks` ago; a leader sent its
+   * last heartbeat `ticks` ago and begins a new quorum check.
+   */
+  resume(ticks: number): void {
+    resume(this.#raft, ticks);
+  }
+
   /** Starts an election now, unless this peer leads or must not be elected. */
   campaign(): void {
     this.#raft.step(makeMessage({ type: "hup" }));
@@ -124,6 +148,11 @@ export class RawNode {
    */
   applyConfChange(change: ConfChangeV2): ConfState {
     return this.#raft.applyConfChange(change);
+  }
+
+  /** Takes a whole configuration into effect: when the host applies a committed reset by force. */
+  resetMembership(conf: ConfState): ConfState {
+    return this.#raft.resetMembership(conf);
   }
 
   /** Takes a message of another peer, or of the local storage threads, in. */

@@ -4,10 +4,12 @@
  */
 import { EMPTY_BYTES, InvariantError, RheaError } from "@rhea/common";
 import { nextConfState } from "../core/index.js";
-import type { ConfChangeV2, ConfState, Entry, Message } from "../core/types.js";
-import type { CommittedEntry, SavedSnapshot, SnapshotFiles, StateMachine } from "./api.js";
+import type { ConfChangeV2, ConfState, Entry, Message, PeerId } from "../core/types.js";
+import type { SavedSnapshot, SnapshotFiles, SnapshotPosition } from "../snapshot/api.js";
+import type { CommittedEntry, PeerInfo, StateMachine } from "./api.js";
 import { decodeChangeContext } from "./change-context.js";
 import { changeOfEntry, NO_CHANGE, type MemberList } from "./membership.js";
+import { confStateOf } from "./reset-peers.js";
 
 /** A snapshot whose install record is durable. */
 export interface InstalledSnapshot {
@@ -17,19 +19,40 @@ export interface InstalledSnapshot {
   readonly saved: SavedSnapshot;
 }
 
+/** A snapshot that the state machine is to have instead of what it has. */
+export interface SnapshotToLoad {
+  readonly saved: SavedSnapshot;
+  /** Brings the files to where they are read from. */
+  prepare(): Promise<SnapshotFiles>;
+  /** The state machine has replaced its state. */
+  onLoaded(): void;
+}
+
+/** What runs between two batches. */
+export interface Pause {
+  begin(position: SnapshotPosition): void;
+  /** Called instead when applying has ended for good. */
+  cancel(): void;
+}
+
 /** What applying needs of its group. */
 export interface ApplyTarget {
   readonly groupId: number;
+  readonly peerId: PeerId;
   readonly stateMachine: StateMachine;
   readonly members: MemberList;
   /** The context of an entry that was proposed here. */
   takeContext(entry: Entry): unknown;
   /** Puts a change into effect in the core. */
   applyConfChange(change: ConfChangeV2): ConfState;
+  /** Puts a whole configuration into effect in the core. */
+  resetMembership(confState: ConfState): ConfState;
   /** A change's entry was applied: those who wait for it may go on. */
   onChangeApplied(entry: Entry, wasAccepted: boolean): void;
-  /** The state machine has replaced its state by the snapshot's, durably. */
-  onSnapshotLoaded(snapshot: InstalledSnapshot): void;
+  /** The configuration in effect no longer has this peer. */
+  onRemoved(): void;
+  /** The term of an entry that was applied. */
+  termOf(index: number): number;
   /** Hands the core what it wants to hear once entries are applied. */
   respond(responses: readonly Message[]): void;
   /** Asks for another turn: there is more to apply. */
@@ -39,12 +62,15 @@ export interface ApplyTarget {
 
 type Item =
   | { readonly kind: "entries"; readonly entries: readonly Entry[]; readonly responses: readonly Message[] }
-  | { readonly kind: "snapshot"; readonly snapshot: InstalledSnapshot };
+  | { readonly kind: "snapshot"; readonly snapshot: SnapshotToLoad }
+  | { readonly kind: "pause"; readonly pause: Pause };
 
 /** The applier of one group. */
 export class Applier {
   /** The highest index the state machine has. */
   applied: number;
+  /** Bytes of entries applied since the start. */
+  appliedBytes = 0;
   confState: ConfState;
   readonly #target: ApplyTarget;
   #queue: Item[] = [];
@@ -61,6 +87,11 @@ export class Applier {
     return this.#queue.length > 0 && this.#state === "free";
   }
 
+  /** Whether all that was handed over is applied, and nothing waits for the state machine. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && this.#state === "free";
+  }
+
   /** Whether a snapshot waits to be loaded or is being loaded. */
   get isLoading(): boolean {
     return this.#queue.some((item) => item.kind === "snapshot");
@@ -70,14 +101,22 @@ export class Applier {
     this.#queue.push({ kind: "entries", entries, responses });
   }
 
-  addSnapshot(snapshot: InstalledSnapshot): void {
+  addSnapshot(snapshot: SnapshotToLoad): void {
     this.#queue.push({ kind: "snapshot", snapshot });
+  }
+
+  /** Runs something when what is queued now has been applied. */
+  addPause(pause: Pause): void {
+    if (this.#state === "stopped") pause.cancel();
+    else this.#queue.push({ kind: "pause", pause });
   }
 
   /** Never applies anything again. */
   stop(): void {
     this.#state = "stopped";
+    const queue = this.#queue;
     this.#queue = [];
+    for (const item of queue) if (item.kind === "pause") item.pause.cancel();
   }
 
   /** Applies until nothing is left or the state machine asks to wait. */
@@ -88,6 +127,11 @@ export class Applier {
       if (item.kind === "snapshot") {
         this.#load(item.snapshot);
         return;
+      }
+      if (item.kind === "pause") {
+        this.#queue.shift();
+        item.pause.begin(this.positionNow());
+        continue;
       }
       const entry = item.entries[this.#position];
       if (entry === undefined) {
@@ -110,6 +154,7 @@ export class Applier {
       const entry = entries[this.#position] as Entry;
       if (entry.type !== "normal") break;
       const { index, term, data } = entry;
+      this.appliedBytes += data.length;
       batch.push({ index, term, data, context: this.#target.takeContext(entry) });
       this.#position++;
     }
@@ -152,23 +197,35 @@ export class Applier {
     this.#target.takeContext(entry);
     try {
       const change = changeOfEntry(entry);
-      const { peers: named } = decodeChangeContext(change.context);
-      if (!this.#fits(change)) {
+      const { peers: named, isReset } = decodeChangeContext(change.context);
+      if (!isReset && !this.#fits(change)) {
         // It has no effect on any replica, as all judge it by the same membership; the state machine only counts the index.
         this.#target.onChangeApplied(entry, false);
         this.#applyBatch([{ index: entry.index, term: entry.term, data: EMPTY_BYTES, context: undefined }]);
         return;
       }
-      const isAccepted = stateMachine.onConfChange?.(members.describe(entry, change)) ?? true;
-      this.confState = this.#target.applyConfChange(isAccepted ? change : NO_CHANGE);
-      members.update(this.confState, isAccepted ? named : []);
+      const isAgreed = stateMachine.onConfChange?.(members.describe(entry, change)) ?? true;
+      const isAccepted = isAgreed || isReset;
+      this.confState = isReset
+        ? this.#target.resetMembership(confStateOf(named))
+        : this.#target.applyConfChange(isAccepted ? change : NO_CHANGE);
+      const isOut = this.#updateMembers(isAccepted ? named : []);
       this.applied = entry.index;
       if (isAccepted) stateMachine.onConfigurationCommitted?.(this.confState, members.all, entry.index);
       this.#target.onChangeApplied(entry, isAccepted);
+      if (isOut) this.#target.onRemoved();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       this.#fail(what, error);
     }
+  }
+
+  /** Brings the list of members in line; true if this peer was one and is none any more. */
+  #updateMembers(named: readonly PeerInfo[]): boolean {
+    const { members, peerId } = this.#target;
+    const wasMember = members.get(peerId) !== undefined;
+    members.update(this.confState, named);
+    return wasMember && members.get(peerId) === undefined;
   }
 
   #fits(change: ConfChangeV2): boolean {
@@ -181,7 +238,13 @@ export class Applier {
     }
   }
 
-  #load(snapshot: InstalledSnapshot): void {
+  /** The place in the log that the state machine is at. */
+  positionNow(): SnapshotPosition {
+    const { applied: index, confState } = this;
+    return { index, term: this.#target.termOf(index), confState, peers: this.#target.members.all };
+  }
+
+  #load(snapshot: SnapshotToLoad): void {
     const { groupId, stateMachine, members } = this.#target;
     const { index, confState, peers } = snapshot.saved;
     const what = `group ${groupId}: loading the snapshot at ${index}`;
@@ -189,14 +252,18 @@ export class Applier {
       this.#fail(what, new InvariantError("the state machine takes no snapshots"));
       return;
     }
-    const load = async (): Promise<void> => stateMachine.onSnapshotLoad?.(snapshot.files, snapshot.saved);
+    const load = async (): Promise<void> => {
+      const files = await snapshot.prepare();
+      if (this.#state === "busy") await stateMachine.onSnapshotLoad?.(files, snapshot.saved);
+    };
     this.#waitFor(load(), what, () => {
       this.#queue.shift();
       this.confState = confState;
-      members.update(confState, peers);
+      const isOut = this.#updateMembers(peers);
       this.applied = index;
-      this.#target.onSnapshotLoaded(snapshot);
+      snapshot.onLoaded();
       stateMachine.onConfigurationCommitted?.(confState, members.all, index);
+      if (isOut) this.#target.onRemoved();
     });
   }
 

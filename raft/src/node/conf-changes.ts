@@ -134,7 +134,7 @@ export class ConfChanges {
     this.#finishJoint();
   }
 
-  /** This peer leads no more. What is in the log may still be applied here; what is not never will be. */
+  /** Another peer leads. What is in the log may still be applied here; what is not never will be. */
   onDeposed(error: RheaError): void {
     const operation = this.#operation;
     if (operation === undefined || operation.pending !== undefined || isJoint(this.#target.confState)) return;

@@ -1,6 +1,16 @@
 /** When and from where the other peers of a group were heard of last. */
 import type { PeerId } from "../core/types.js";
+import type { HostLimits } from "./api.js";
 import type { MemberList } from "./membership.js";
+import type { QuietSlot } from "./quiet-slot.js";
+
+/** The host's time. */
+export interface HostTime {
+  readonly tick: number;
+  /** Monotonic. */
+  readonly nowMs: number;
+  readonly limits: HostLimits;
+}
 
 interface Contact {
   storeId: number;
@@ -11,10 +21,14 @@ interface Contact {
 /** Knows where peers are: by their own messages, else by the membership. */
 export class Contacts {
   readonly #members: MemberList;
+  readonly #quiet: QuietSlot;
+  readonly #time: HostTime;
   readonly #byPeer = new Map<PeerId, Contact>();
 
-  constructor(members: MemberList) {
+  constructor(members: MemberList, quiet: QuietSlot, time: HostTime) {
     this.#members = members;
+    this.#quiet = quiet;
+    this.#time = time;
   }
 
   hear(peerId: PeerId, storeId: number, nowMs: number): void {
@@ -30,9 +44,11 @@ export class Contacts {
     return this.#byPeer.has(peerId);
   }
 
-  /** Monotonic ms of the last message; -Infinity if there was none. */
+  /** Monotonic ms of the last message, or of the last digest that spoke for the peer; -Infinity if there was none. */
   heardMs(peerId: PeerId): number {
-    return this.#byPeer.get(peerId)?.heardMs ?? -Infinity;
+    const { tick, nowMs, limits } = this.#time;
+    const restingMs = nowMs - (tick - this.#quiet.heardTick(peerId)) * limits.tickMs;
+    return Math.max(this.#byPeer.get(peerId)?.heardMs ?? -Infinity, restingMs);
   }
 
   /** The store of a peer; 0 if unknown. */

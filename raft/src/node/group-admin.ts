@@ -182,12 +182,11 @@ export class GroupAdmin {
     this.#requests.onElected();
   }
 
-  onDeposed(): void {
-    this.#requests.onDeposed(notLeader(this.#group.groupId, this.#group.leaderHint()));
-  }
-
+  /** The leader, as far as known, changed. Who asked this peer for a change is sent to the next leader once that is known. */
   onLeader(leader: PeerId): void {
     this.#requests.onLeader(leader);
+    if (leader === 0 || leader === this.#group.peerId) return;
+    this.#requests.onDeposed(notLeader(this.#group.groupId, this.#group.leaderHint()));
   }
 
   /** Leadership is gone and the change's outcome with it. */

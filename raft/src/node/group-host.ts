@@ -1,8 +1,11 @@
 /** What a group and its host want of each other, beside plain calls down. */
+import type { RheaError } from "@rhea/common";
 import type { HardState, Message, PeerId } from "../core/types.js";
 import type { LogRecord } from "../log/api.js";
 import type { HostLimits, RaftHostOptions } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
+import type { SaveSlots } from "./save-slots.js";
+import type { SnapshotSchedule } from "./snapshot-schedule.js";
 
 /** Messages to deliver once a turn's records are durable. */
 export interface AwaitedAppend<Group> {
@@ -30,14 +33,24 @@ export interface GroupHost<Group> {
   readonly nowMs: number;
   /** The log has not answered for an election timeout. */
   readonly isDiskStalled: boolean;
-  /** Puts the group on the list of the next turn. */
+  /** Puts the group on the list of the next turn, and ends its rest. */
   markDirty(group: Group): void;
+  /** Puts the group on the list of the next turn for something that leaves its core alone: a rest goes on. */
+  markForUpkeep(group: Group): void;
+  /** Ends a group's rest because of a message from this store, before its core is touched. */
+  wake(group: Group, byStore: number): void;
   send(group: Group, message: Message): void;
   sendSnapshot(group: Group, message: Message): void;
   /** Writes the `installed` record and removes the staged files. */
   finishInstall(groupId: number, snapshot: InstalledSnapshot): void;
   /** Reads the staged snapshot of an install that a crash interrupted. */
   readStaged(file: string): Promise<InstalledSnapshot>;
+  /** Limits the snapshots saved at once in this process. */
+  readonly saveSlots: SaveSlots;
+  /** Saves snapshots when they are due. */
+  readonly snapshotSchedule: SnapshotSchedule;
+  /** Excludes a peer for good; returns the error to tell. */
+  condemn(groupId: number, reason: string): RheaError;
   /** Removes staged files that the core did not want. */
   discardStaged(snapshot: InstalledSnapshot): void;
   countReadRound(): void;

@@ -31,6 +31,8 @@ export interface HostLimits {
   readonly maxLogBytes: number;
   /** Snapshots at once, each way; default 4. */
   readonly maxSnapshots: number;
+  /** Snapshots saved at once by groups with the `snapshots` option; default 2. */
+  readonly maxSnapshotSaves: number;
 }
 
 /** Hears what consensus does in one process, for checks over many of them. */
@@ -73,12 +75,19 @@ export interface RaftHostOptions {
   readonly logger: Logger;
   /** Times and bounds. */
   readonly limits?: Partial<HostLimits>;
-  /** Present address (`host:port`) of a store's raft port, undefined if unknown. Asked at every (re)connect. */
-  resolveStore(storeId: number): string | undefined;
+  /**
+   * Present address (`host:port`) of a store's raft port, undefined if unknown. Asked at every (re)connect. Where it is absent or does not know,
+   * the addresses count that members of a group were added with, then what the store itself said when it dialled in.
+   */
+  resolveStore?(storeId: number): string | undefined;
+  /** `host:port` at which others reach this process: said to them, for those that have no other way to know it. Default: not said. */
+  readonly address?: string;
   /** Called once per turn after all groups have applied: the place to start one engine batch and to send replies. */
   onTurnApplied?(): void;
   /** May create the group (synchronously; the message is then delivered). */
   onUnknownPeer?(message: UnknownPeerMessage): void;
+  /** Told when a group's configuration in effect no longer has this process's peer: it serves nobody any more, and may be destroyed. */
+  onRemoved?(groupId: number): void;
   /** Epoch and range of a group for its initial messages; default: none. */
   describeGroup?(groupId: number): GroupDescription | undefined;
   /** A failure that must stop the process (the log failed, an invariant broke). */
@@ -87,6 +96,20 @@ export interface RaftHostOptions {
   readonly observer?: RaftObserver;
   /** Test builds only. */
   readonly testMutations?: { readonly commitOldTermByCounting?: boolean };
+}
+
+/** A way to another store. */
+export interface LinkStats {
+  /** The store at the other end. */
+  readonly storeId: number;
+  /** Idle: dials with the next message. Waiting: rests after a failure. */
+  readonly state: "idle" | "connecting" | "open" | "waiting" | "closed";
+  /** Messages that have not left, heartbeats apart. */
+  readonly queuedMessages: number;
+  /** Their bytes, and those given to the connection. */
+  readonly queuedBytes: number;
+  /** Attempts in a row that failed. */
+  readonly failures: number;
 }
 
 /** Figures of the host for heartbeats and metrics. */
@@ -109,6 +132,12 @@ export interface HostStats {
   readonly receivingSnapshots: number;
   /** Snapshots being loaded by state machines. */
   readonly applyingSnapshots: number;
+  /** Groups that rest: without ticks and heartbeats of their own, as nothing happens in them. */
+  readonly quietGroups: number;
+  /** The log has not answered for an election timeout: leaders hold their heartbeats back and give up. */
+  readonly isDiskStalled: boolean;
+  /** One for each store that was spoken to. */
+  readonly links: readonly LinkStats[];
 }
 
 /** Many groups, one log, one transport. */
@@ -136,6 +165,8 @@ export interface RaftHost {
   transferAllLeaders(timeoutMs: number): Promise<void>;
   /** Returns the present figures. */
   stats(): HostStats;
+  /** Returns a dump to read: identity, figures, links, log, a line for each group (500 at most, those with a problem first). */
+  describe(): string;
   /** Stops timers, streams and groups. The log is closed by its owner. */
   close(): Promise<void>;
 }

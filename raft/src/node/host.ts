@@ -3,17 +3,24 @@ import { InvariantError, RheaError, type Logger, type RpcServer } from "@rhea/co
 import type { Message } from "../core/types.js";
 import { IdentityBook } from "../transport/identity.js";
 import { Inbound } from "../transport/inbound.js";
+import { addressBook } from "./addresses.js";
 import type { GroupOptions, HostLimits, HostStats, RaftHost, RaftHostOptions, RaftNode } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 import { addCliService } from "./cli-service.js";
 import { Group } from "./group.js";
 import type { AwaitedAppend, GroupHost } from "./group-host.js";
+import { describeHost } from "./host-report.js";
 import { handOverLeaders } from "./leader-hand-over.js";
 import { appliedAtStart, createdRecords, defaultStart, whyAppliedDoesNotFit } from "./lifecycle.js";
 import { resolveLimits } from "./limits.js";
 import { Links } from "./links.js";
 import { Receiving } from "./receiving.js";
+import { QuietGroups } from "./quiet-groups.js";
+import { SaveSlots } from "./save-slots.js";
 import { post } from "./sending.js";
+import { resolveSnapshotOptions } from "./snapshot-options.js";
+import { SnapshotSchedule } from "./snapshot-schedule.js";
+import type { SnapshotSource } from "./snapshot-source.js";
 import { SnapshotReceiver } from "./snapshots-receive.js";
 import { SnapshotSender } from "./snapshots-send.js";
 import { SnapshotStaging } from "./snapshot-staging.js";
@@ -33,7 +40,10 @@ class Host implements RaftHost, GroupHost<Group> {
   tick = 0;
   nowMs: number;
   isDiskStalled = false;
+  readonly saveSlots: SaveSlots;
+  readonly snapshotSchedule: SnapshotSchedule;
   readonly #logger: Logger;
+  readonly #resolve: (storeId: number) => string | undefined;
   readonly #staging: SnapshotStaging;
   readonly #inbound: Inbound;
   readonly #links: Links;
@@ -44,8 +54,11 @@ class Host implements RaftHost, GroupHost<Group> {
   readonly #turnLog: TurnLog<AwaitedAppend<Group>>;
   readonly #ticks: Ticks;
   readonly #takeOver: TakeOver;
+  readonly #quiet: QuietGroups;
   readonly #groups = new Map<number, Group>();
   #isScheduled = false;
+  /** The next turn sends the digests of resting groups. */
+  #owesDigests = false;
   #state: "new" | "running" | "closed" = "new";
   #readRounds = 0;
 
@@ -54,8 +67,19 @@ class Host implements RaftHost, GroupHost<Group> {
     this.options = options;
     this.limits = resolveLimits(options.limits);
     this.nowMs = clock.monotonicMs();
+    this.saveSlots = new SaveSlots(this.limits.maxSnapshotSaves);
+    this.snapshotSchedule = new SnapshotSchedule({ clock, scheduler, rng });
     this.#logger = options.logger;
-    const identities = new IdentityBook({ clusterId, storeId, incarnation, bootNonce, featureLevel });
+    const identities = new IdentityBook({
+      clusterId,
+      storeId,
+      incarnation,
+      bootNonce,
+      featureLevel,
+      address: options.address ?? "",
+    });
+    const resolve = addressBook(options, identities, () => this.#groups.values());
+    this.#resolve = resolve;
     this.#staging = new SnapshotStaging(disk, options.snapshotDirectory, incarnation);
     this.#turnLog = new TurnLog<AwaitedAppend<Group>>(
       log,
@@ -71,6 +95,7 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#links = new Links({
       host: options,
       identities,
+      resolve,
       onDropped: (groupId, toPeer) => this.#groups.get(groupId)?.onUnreachable(toPeer),
       onBroken: (id) => {
         this.#onBroken(id);
@@ -79,7 +104,11 @@ class Host implements RaftHost, GroupHost<Group> {
         this.#onBroken(id);
         this.#onGone(id);
       },
+      onUp: (id) => {
+        this.#quiet.onReachable(id);
+      },
     });
+    this.#quiet = new QuietGroups({ limits: this.limits, links: this.#links, tick: () => this.tick });
     this.#turn = new Turn({
       schedule: () => {
         this.#schedule();
@@ -88,6 +117,8 @@ class Host implements RaftHost, GroupHost<Group> {
         this.#turnLog.append(records, awaited);
       },
       flush: () => {
+        if (this.#owesDigests) this.#quiet.sendDigests();
+        this.#owesDigests = false;
         this.#links.flush();
       },
       onApplied: () => options.onTurnApplied?.(),
@@ -114,6 +145,7 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#receiving = new Receiving({
       host: options,
       groups: this.#groups,
+      quiet: this.#quiet,
       isRunning: () => this.#state === "running",
       discardStaged: (snapshot) => {
         this.discardStaged(snapshot);
@@ -122,13 +154,16 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#inbound = new Inbound({
       identities,
       logger: this.#logger,
-      onConnected: (from) => {
+      onConnected: (from, life) => {
         this.#links.wake(from);
+        this.#quiet.onStore(from, life);
+        this.#quiet.onReachable(from);
       },
-      onBatch: (from, batch) => {
+      onBatch: (from, life, batch) => {
         this.#guard(() => {
           this.nowMs = clock.monotonicMs();
-          this.#receiving.takeBatch(from, batch);
+          this.#receiving.takeBatch(from, life, batch);
+          this.#schedule();
         });
       },
     });
@@ -138,7 +173,7 @@ class Host implements RaftHost, GroupHost<Group> {
       maxSnapshots,
       net,
       scheduler,
-      resolve: (to) => options.resolveStore(to),
+      resolve,
       onDone: ({ groupId, message }, status) => {
         this.#groups.get(groupId)?.onSnapshotSent(message.to, status);
       },
@@ -163,6 +198,7 @@ class Host implements RaftHost, GroupHost<Group> {
     addCliService(server, {
       group: (groupId) => this.#groups.get(groupId),
       describeGroup: (groupId) => this.options.describeGroup?.(groupId),
+      resolve: this.#resolve,
     });
   }
 
@@ -181,16 +217,18 @@ class Host implements RaftHost, GroupHost<Group> {
   createGroup(options: GroupOptions, start?: { readonly index: number; readonly term: number }): RaftNode {
     const { groupId, peerId, campaignAtOnce = false } = options;
     if (this.#groups.has(groupId)) throw new RheaError("ALREADY_EXISTS", `group ${groupId} is running here already`);
+    const snapshots = resolveSnapshotOptions(options);
     const { lifecycle } = this.options.log.group(groupId) ?? {};
     const created = createdRecords(lifecycle, groupId, peerId, start ?? defaultStart(options));
     const durable = created === undefined ? undefined : this.options.log.append(created);
     const log = this.options.log.group(groupId);
     if (log === undefined) throw new InvariantError(`group ${groupId}: the log does not know it after its creation`);
-    const applied = appliedAtStart(log, options.applied);
+    const applied = appliedAtStart(log, options);
     const misfit = whyAppliedDoesNotFit(log, applied);
-    if (misfit !== undefined) this.#condemn(groupId, misfit);
-    const group = new Group(this, { ...options, applied }, log, durable !== undefined);
+    if (misfit !== undefined) throw this.condemn(groupId, misfit);
+    const group = new Group(this, { ...options, applied }, log, durable !== undefined, snapshots);
     this.#groups.set(groupId, group);
+    this.#quiet.add(group);
     group.start(campaignAtOnce);
     durable?.then(
       () => {
@@ -212,7 +250,11 @@ class Host implements RaftHost, GroupHost<Group> {
   }
 
   async destroyGroup(groupId: number, proof: { readonly confVer: number; readonly version: number }): Promise<void> {
-    this.#groups.get(groupId)?.shutdown();
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) {
+      this.#quiet.remove(group);
+      group.shutdown();
+    }
     this.#groups.delete(groupId);
     const lifecycle = this.options.log.group(groupId)?.lifecycle;
     if (lifecycle === undefined) throw new RheaError("NOT_FOUND", `group ${groupId} is not in this store's log`);
@@ -249,7 +291,20 @@ class Host implements RaftHost, GroupHost<Group> {
       sendingSnapshots: this.#sender.count,
       receivingSnapshots: this.#receiver.count,
       applyingSnapshots,
+      quietGroups: this.#groups.size - this.#quiet.awake.size,
+      isDiskStalled: this.isDiskStalled,
+      links: this.#links.stats(),
     };
+  }
+
+  describe(): string {
+    const { clusterId, storeId, incarnation, log } = this.options;
+    return describeHost({
+      ...{ clusterId, storeId, incarnation },
+      stats: this.stats(),
+      log: log.stats(),
+      groups: this.#groups.values(),
+    });
   }
 
   async close(): Promise<void> {
@@ -262,7 +317,16 @@ class Host implements RaftHost, GroupHost<Group> {
   // --- GroupHost ---
 
   markDirty(group: Group): void {
+    this.#quiet.wake(group);
     this.#turn.mark(group);
+  }
+
+  markForUpkeep(group: Group): void {
+    this.#turn.mark(group);
+  }
+
+  wake(group: Group, byStore: number): void {
+    this.#quiet.wake(group, byStore);
   }
 
   send(group: Group, message: Message): void {
@@ -273,13 +337,20 @@ class Host implements RaftHost, GroupHost<Group> {
     const outbox = this.#links.outboxOf(storeId);
     this.#schedule();
     const description = group.isInitial(message) ? this.#describe(groupId) : undefined;
-    if (!post(outbox, group, message, description)) group.onUnreachable(message.to);
+    const sender = {
+      groupId,
+      truncatedIndex: group.truncatedIndex,
+      offersRest: message.type === "heartbeat" && this.#quiet.offers(group, message),
+      restsAt: message.type === "heartbeatResp" ? this.#quiet.agree(group, message) : 0,
+    };
+    if (!post(outbox, sender, message, description)) group.onUnreachable(message.to);
   }
 
   sendSnapshot(group: Group, message: Message): void {
-    const { groupId, stateMachine } = group;
+    const { groupId } = group;
     const description = group.isInitial(message) ? this.#describe(groupId) : undefined;
-    this.#sender.send({ groupId, toStore: group.storeOf(message.to), message, stateMachine, description });
+    const open = (): Promise<SnapshotSource> => group.openSnapshot(this.#staging, message.to);
+    this.#sender.send({ groupId, toStore: group.storeOf(message.to), message, open, description });
   }
 
   finishInstall(groupId: number, snapshot: InstalledSnapshot): void {
@@ -291,6 +362,13 @@ class Host implements RaftHost, GroupHost<Group> {
         this.#fatal(RheaError.from(error));
       },
     );
+  }
+
+  condemn(groupId: number, reason: string): RheaError {
+    this.options.log.append([{ kind: "condemned", groupId, reason }]).catch((error: unknown) => {
+      this.#fatal(RheaError.from(error));
+    });
+    return new RheaError("CORRUPTION", `group ${groupId}: ${reason}: remove the peer and add a new one`);
   }
 
   readStaged(file: string): Promise<InstalledSnapshot> {
@@ -322,12 +400,21 @@ class Host implements RaftHost, GroupHost<Group> {
 
   #onTick(): void {
     this.tick++;
-    const { tickMs, electionTicks } = this.limits;
+    const { tickMs, electionTicks, heartbeatTicks } = this.limits;
     const wasStalled = this.isDiskStalled;
     this.isDiskStalled = this.options.log.stats().oldestPendingMs > electionTicks * tickMs;
     if (this.isDiskStalled && !wasStalled)
       this.#logger.log("warn", "the log does not answer: heartbeats are held back");
-    for (const group of this.#groups.values()) group.passTick();
+    const isBeat = this.tick % heartbeatTicks === 0;
+    for (const group of this.#quiet.awake) {
+      if (isBeat) this.#quiet.prepare(group);
+      if (group.quiet.rest === undefined) group.passTick();
+    }
+    this.#quiet.onTick();
+    if (isBeat && !this.isDiskStalled) {
+      this.#owesDigests = true;
+      this.#schedule();
+    }
     if (this.tick % Math.max(1, Math.round(1_000 / tickMs)) === 0) {
       for (const group of this.#groups.values()) group.considerTruncation();
     }
@@ -336,7 +423,8 @@ class Host implements RaftHost, GroupHost<Group> {
   #onBroken(storeId: number): void {
     if (this.#state !== "running") return;
     for (const group of this.#groups.values()) {
-      if (!group.knownIsLeader) continue;
+      // To a follower that rests nothing was on its way.
+      if (!group.knownIsLeader || group.quiet.rest !== undefined) continue;
       for (const peer of group.members.all) if (peer.storeId === storeId) group.onUnreachable(peer.peerId);
     }
   }
@@ -359,17 +447,11 @@ class Host implements RaftHost, GroupHost<Group> {
     );
   }
 
-  #condemn(groupId: number, reason: string): never {
-    this.options.log.append([{ kind: "condemned", groupId, reason }]).catch((error: unknown) => {
-      this.#fatal(RheaError.from(error));
-    });
-    throw new RheaError("CORRUPTION", `group ${groupId}: ${reason}: remove the peer and add a new one`);
-  }
-
   #halt(): void {
     this.#state = "closed";
     this.#ticks.close();
     this.#takeOver.close();
+    this.snapshotSchedule.close();
     this.#inbound.close();
     this.#sender.close();
     this.#receiver.close();

@@ -23,7 +23,9 @@ export function defaultStart({ confState, stateMachine }: GroupOptions): LogStar
 }
 
 /** Returns the applied index a peer starts with: what was created at the default start has nothing to apply there. */
-export function appliedAtStart({ truncatedIndex }: GroupLog, applied: number): number {
+export function appliedAtStart({ truncatedIndex }: GroupLog, { applied = 0, snapshots }: GroupOptions): number {
+  // Where it really is comes with the snapshot that is loaded first.
+  if (snapshots !== undefined) return truncatedIndex;
   return applied === 0 && truncatedIndex === DEFAULT_START.index ? DEFAULT_START.index : applied;
 }
 

@@ -14,6 +14,7 @@ const DEFAULTS: HostLimits = {
   maxLogEntries: 100_000,
   maxLogBytes: 64 * 1024 * 1024,
   maxSnapshots: 4,
+  maxSnapshotSaves: 2,
 };
 
 /**

@@ -3,18 +3,22 @@ import type { PeerId } from "../core/types.js";
 import type { IdentityBook } from "../transport/identity.js";
 import type { Outbox } from "../transport/outbox.js";
 import { PeerLink } from "../transport/peer-link.js";
-import type { RaftHostOptions } from "./api.js";
+import type { LinkStats, RaftHostOptions } from "./api.js";
 
 /** What the links need, and whom they tell. */
 export interface LinksOptions {
   readonly host: RaftHostOptions;
   readonly identities: IdentityBook;
+  /** Where a store is reached. */
+  resolve(storeId: number): string | undefined;
   /** A message of this group to this peer could not be sent. */
   onDropped(groupId: number, toPeer: PeerId): void;
   /** A stream broke: what was sent lately may be lost. */
   onBroken(storeId: number): void;
   /** The process at the other end is certainly gone. */
   onGone(storeId: number): void;
+  /** The process at the other end answered. */
+  onUp(storeId: number): void;
 }
 
 /** All links of a host. */
@@ -32,6 +36,10 @@ export class Links {
     return this.#messagesSent;
   }
 
+  stats(): LinkStats[] {
+    return [...this.#links.values()].map((link) => link.stats());
+  }
+
   /** Returns the outbox to a store; what is put into it leaves with the next flush. */
   outboxOf(storeId: number): Outbox {
     const link = this.#links.get(storeId) ?? this.#open(storeId);
@@ -46,6 +54,11 @@ export class Links {
     this.#touched.clear();
   }
 
+  /** Whether messages to a store have no way at present. */
+  isDown(storeId: number): boolean {
+    return this.#links.get(storeId)?.isDown ?? false;
+  }
+
   /** A store showed signs of life: do not wait to dial it again. */
   wake(storeId: number): void {
     this.#links.get(storeId)?.wake();
@@ -56,7 +69,7 @@ export class Links {
   }
 
   #open(storeId: number): PeerLink {
-    const { host, identities, onDropped, onBroken, onGone } = this.#options;
+    const { host, identities, resolve, onDropped, onBroken, onGone, onUp } = this.#options;
     const { net, clock, scheduler, rng, logger } = host;
     const link = new PeerLink({
       storeId,
@@ -66,12 +79,13 @@ export class Links {
       scheduler,
       rng,
       logger,
-      resolve: (id) => host.resolveStore(id),
+      resolve,
       onDropped: ({ groupId = 0, toPeer = 0 }) => {
         onDropped(groupId, toPeer);
       },
       onBroken,
       onGone,
+      onUp,
       onSent: (messages) => {
         this.#messagesSent += messages;
       },

@@ -1,4 +1,4 @@
-/** The core's messages and what they are on the wire. Entries of users go out as they are: nothing is built per entry. */
+/** The core's messages and what they are on the wire. */
 import type {
   HeartbeatAckItem,
   HeartbeatItem,
@@ -9,8 +9,9 @@ import type {
   RaftSnapshotMetaInit,
 } from "@rhea/proto";
 import { decodeReadSequence, encodeReadSequence, makeMessage } from "../core/index.js";
-import type { ConfState, Entry, EntryType, Message, MessageType, PeerId } from "../core/types.js";
+import type { ConfState, Entry, Message, MessageType, PeerId } from "../core/types.js";
 import type { GroupDescription, PeerInfo } from "./api.js";
+import { encodeEntries, ENTRY_KINDS } from "./entries-wire.js";
 import { peerFromWire, peerToWire } from "./membership.js";
 
 // Fixed: these numbers are on the wire. Heartbeats and their answers travel as items and have none.
@@ -37,7 +38,12 @@ const TYPES_BY_NUMBER: readonly (WireType | undefined)[] = (() => {
   return types;
 })();
 
-const ENTRY_KINDS: readonly EntryType[] = ["normal", "confChange", "confChangeV2"];
+/** Fields in their wire form: the generated encoder writes them out as they are, behind the others. */
+interface EncodedFields {
+  readonly $unknowns: readonly Uint8Array[];
+}
+
+const NO_FIELDS: readonly Uint8Array[] = [];
 
 function isWireType(type: MessageType): type is WireType {
   return type in WIRE_TYPES;
@@ -45,9 +51,7 @@ function isWireType(type: MessageType): type is WireType {
 
 /** Returns the payload bytes a message carries: what counts against queues. */
 export function payloadBytes(message: Message): number {
-  let bytes = 0;
-  for (const entry of message.entries) bytes += entry.data.length;
-  return bytes;
+  return encodeEntries(message.entries).dataBytes;
 }
 
 /** Encodes a message to another peer; `description` goes with initial ones. Undefined for types that never leave a process. */
@@ -57,7 +61,8 @@ export function messageToWire(
   description: GroupDescription | undefined,
 ): RaftMessageInit | undefined {
   if (!isWireType(message.type)) return undefined;
-  const wire: RaftMessageInit = {
+  const { field } = encodeEntries(message.entries);
+  const wire: RaftMessageInit & EncodedFields = {
     type: WIRE_TYPES[message.type],
     groupId,
     fromPeer: message.from,
@@ -65,11 +70,11 @@ export function messageToWire(
     term: message.term,
     logTerm: message.logTerm,
     index: message.index,
-    entries: entriesToWire(message.entries),
     commit: message.commit,
     reject: message.reject,
     rejectHint: message.rejectHint,
     context: message.context,
+    $unknowns: field === undefined ? NO_FIELDS : [field],
   };
   if (description === undefined) return wire;
   const { epoch, startKey, endKey } = description;
@@ -135,7 +140,10 @@ export function readSequenceOf(message: Message): number {
 
 /** Reads epoch and range of an initial message. */
 export function descriptionFromWire(wire: RaftMessage | HeartbeatItem): GroupDescription {
-  const epoch = { confVer: wire.epoch?.confVer ?? 0, version: wire.epoch?.version ?? 0 };
+  const epoch = {
+    confVer: wire.epoch?.confVer ?? 0,
+    version: wire.epoch?.version ?? 0,
+  };
   return { epoch, startKey: wire.startKey, endKey: wire.endKey };
 }
 
@@ -157,20 +165,29 @@ export function snapshotMetaFromWire(meta: RaftSnapshotMeta): {
   readonly peers: readonly PeerInfo[];
 } {
   const { voters, learners, votersOutgoing, learnersNext, autoLeave } = meta.confState ?? EMPTY_CONF;
-  const confState = { voters, learners, votersOutgoing, learnersNext, autoLeave };
-  return { index: meta.index, term: meta.term, confState, peers: meta.peers.map(peerFromWire) };
+  const confState = {
+    voters,
+    learners,
+    votersOutgoing,
+    learnersNext,
+    autoLeave,
+  };
+  return {
+    index: meta.index,
+    term: meta.term,
+    confState,
+    peers: meta.peers.map(peerFromWire),
+  };
 }
 
 const NO_IDS: PeerId[] = [];
-const EMPTY_CONF = { voters: NO_IDS, learners: NO_IDS, votersOutgoing: NO_IDS, learnersNext: NO_IDS, autoLeave: false };
-
-/** A normal entry is its own wire form: the kind that is absent on the wire. */
-function entriesToWire(entries: readonly Entry[]): RaftMessageInit["entries"] {
-  let plain = true;
-  for (const entry of entries) plain &&= entry.type === "normal";
-  if (plain) return entries;
-  return entries.map(({ type, term, index, data }) => ({ kind: ENTRY_KINDS.indexOf(type), term, index, data }));
-}
+const EMPTY_CONF = {
+  voters: NO_IDS,
+  learners: NO_IDS,
+  votersOutgoing: NO_IDS,
+  learnersNext: NO_IDS,
+  autoLeave: false,
+};
 
 function entryFromWire({ kind, term, index, data }: RaftEntry): Entry {
   // An unknown kind must not pass for a user's bytes: the change-of-membership decoder will refuse it loudly.

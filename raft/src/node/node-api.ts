@@ -1,47 +1,88 @@
 /** One group's peer as its user sees it: how it is started, asked and watched. */
 import type { RheaError } from "@rhea/common";
 import type { ConfState, PeerId, RaftStateType } from "../core/types.js";
+import type { SnapshotStorage } from "../snapshot/api.js";
 import type { PeerInfo } from "./peer-info.js";
 import type { StateMachine, Task } from "./state-machine.js";
 
+/**
+ * How snapshots are kept for a state machine that keeps its state in memory: saved from time to time, loaded at the start, the log replayed
+ * above. Such a state machine has `onSnapshotSave` and `onSnapshotLoad`, and no `durableIndex`.
+ */
+export interface SnapshotOptions {
+  /** Where they are kept; of this group only. */
+  readonly storage: SnapshotStorage;
+  /** Ms between two; default 3,600,000. 0: none by time. The first one comes after half to all of it, and none where nothing was applied. */
+  readonly intervalMs?: number;
+  /** Entries applied since the newest at which another is saved; default 100,000, up to a quarter more by chance. 0: none by count. */
+  readonly logEntries?: number;
+  /** Bytes applied since the newest at which another is saved; default 64 MiB, up to a quarter more by chance. 0: none by bytes. */
+  readonly logBytes?: number;
+  /** Snapshots kept; at least 1, the default. The log is kept above the oldest of them, so that it can stand in for a damaged newer one. */
+  readonly keep?: number;
+}
+
 /** How to start one group. Its log (`created` record) must not be destroyed or condemned. */
 export interface GroupOptions {
+  /** The group, a whole number above 0. */
   readonly groupId: number;
+  /** This peer. */
   readonly peerId: PeerId;
+  /** What the group replicates. */
   readonly stateMachine: StateMachine;
-  /** The applied index, its term and the configuration at it, from the state machine's own storage. */
-  readonly applied: number;
-  readonly appliedTerm: number;
+  /** The applied index from the state machine's own storage; default 0. Not with `snapshots`. */
+  readonly applied?: number;
+  /** Its term; default 0. */
+  readonly appliedTerm?: number;
+  /** The configuration at it; empty for a peer that learns it from its leader. With `snapshots`: the group's first members. */
   readonly confState: ConfState;
+  /** Its members with their places; empty for a peer that joins. */
   readonly peers: readonly PeerInfo[];
+  /** For a state machine that keeps its state in memory. */
+  readonly snapshots?: SnapshotOptions;
   /** Campaign at once instead of waiting for a timeout (a split's child at the leader). */
   readonly campaignAtOnce?: boolean;
 }
 
 /** Progress of one peer as its leader sees it. */
 export interface PeerStatus extends PeerInfo {
+  /** Highest index that it is known to have. */
   readonly match: number;
+  /** How entries are sent to it. */
   readonly state: "probe" | "replicate" | "snapshot";
   /** Ms since it was last heard of; 0 for the leader itself. */
   readonly lastActiveMs: number;
+  /** Whether it replicates and is at most a few entries behind the commit index. */
   readonly isCaughtUp: boolean;
 }
 
 /** A group's state at a glance. */
 export interface NodeStatus {
+  /** The group. */
   readonly groupId: number;
+  /** This peer. */
   readonly peerId: PeerId;
+  /** Its current term. */
   readonly term: number;
+  /** The leader as far as known; 0: none. */
   readonly leader: PeerId;
+  /** What it is doing. */
   readonly state: RaftStateType | "transferring" | "error" | "shutdown";
+  /** Last index of its log. */
   readonly lastIndex: number;
+  /** Highest index known to be committed. */
   readonly committed: number;
+  /** Highest index that the state machine has. */
   readonly applied: number;
+  /** The log begins after this index. */
   readonly truncatedIndex: number;
+  /** The configuration in effect. */
   readonly confState: ConfState;
+  /** The members. */
   readonly peers: readonly PeerInfo[];
   /** Leader only, else empty. */
   readonly progress: readonly PeerStatus[];
+  /** Why it is in `error`, else undefined. */
   readonly error: RheaError | undefined;
 }
 
@@ -57,11 +98,17 @@ export interface ChangeOptions {
 
 /** One group's peer in this process. */
 export interface RaftNode {
+  /** The group. */
   readonly groupId: number;
+  /** This peer. */
   readonly peerId: PeerId;
+  /** Whether this peer leads, as far as it knows. */
   readonly isLeader: boolean;
+  /** The leader as far as known; 0: none. */
   readonly leaderId: PeerId;
+  /** The current term. */
   readonly term: number;
+  /** Highest index that the state machine has. */
   readonly applied: number;
   /** Proposes. Throws NOT_LEADER, SERVER_BUSY, PROPOSAL_DROPPED, SHUTTING_DOWN at once; later outcomes reach the state machine. */
   apply(task: Task): void;
@@ -88,6 +135,14 @@ export interface RaftNode {
    * stay a voter hands leadership over within the change.
    */
   changePeers(peers: readonly PeerInfo[], options?: ChangeOptions): Promise<void>;
+  /**
+   * Takes a configuration by force, at a peer of a group that lost its quorum for good: whatever the lost peers had and this one has not is
+   * gone. To be asked at one surviving peer only, the one whose log reaches furthest; refused where a leader is known (it waits an election
+   * timeout for one) and for a list without this peer as a voter. Durable before it takes effect. Peers of the old configuration that come
+   * back are not heard by the new one; a listed one that had committed what is gone stops with STALE_IDENTITY. Resolves when the
+   * configuration is in effect here. docs/design/0006-reset-peers.md.
+   */
+  resetPeers(peers: readonly PeerInfo[]): Promise<void>;
   /** Adds learners, all or none of those that are voters already. */
   addLearners(peers: readonly PeerInfo[]): Promise<void>;
   /** Removes learners. */
@@ -96,10 +151,27 @@ export interface RaftNode {
   resetLearners(peers: readonly PeerInfo[]): Promise<void>;
   /** Promotes a learner once it has caught up. NOT_FOUND where it is no member. */
   learnerToFollower(peerId: PeerId, options?: ChangeOptions): Promise<void>;
+  /** The voters that this leader heard of within an election timeout, itself among them. Throws NOT_LEADER elsewhere. */
+  listAlivePeers(): readonly PeerInfo[];
+  /** The learners that this leader heard of within an election timeout. Throws NOT_LEADER elsewhere. */
+  listAliveLearners(): readonly PeerInfo[];
   /** Resolves when the target leads; `any`: the voter that follows closest. TRANSFER_FAILED after an election timeout. */
   transferLeadershipTo(peerId: PeerId | "any"): Promise<void>;
+  /**
+   * Resolves when this peer takes part: its snapshot is loaded, an interrupted install finished. Rejects with its error, or SHUTTING_DOWN.
+   * Before, it leads nothing and answers nobody.
+   */
+  started(): Promise<void>;
+  /**
+   * Saves a snapshot of at least what is applied now, on any peer, and resolves with its index once it is durable; the log is cut behind it.
+   * Without the `snapshots` option the log is cut as far as the state machine's `durableIndex` allows, which is the index answered.
+   * Rejects with OPERATION_REFUSED where there is neither, with what `onSnapshotSave` rejected with, DISK_FULL, DISK_FAILED or SHUTTING_DOWN.
+   */
+  snapshot(): Promise<{ readonly index: number }>;
+  /** Returns the members of the configuration in effect, learners too. */
   listPeers(): readonly PeerInfo[];
   /** Renews the member list after the state machine changed it by itself. */
   status(): NodeStatus;
+  /** Campaigns at once instead of waiting for a timeout. Nothing happens on a leader or learner. */
   campaign(): void;
 }

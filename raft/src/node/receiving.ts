@@ -6,6 +6,7 @@ import type { RaftHostOptions } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 import type { Group } from "./group.js";
 import { mayBeCreated } from "./lifecycle.js";
+import type { QuietGroups } from "./quiet-groups.js";
 import {
   ackFromWire,
   descriptionFromWire,
@@ -18,6 +19,7 @@ import {
 export interface ReceivingOptions {
   readonly host: RaftHostOptions;
   readonly groups: ReadonlyMap<number, Group>;
+  readonly quiet: QuietGroups;
   isRunning(): boolean;
   discardStaged(snapshot: InstalledSnapshot): void;
 }
@@ -38,9 +40,9 @@ export class Receiving {
     return this.#messages;
   }
 
-  takeBatch(fromStore: number, batch: RaftBatch): void {
+  takeBatch(fromStore: number, incarnation: number, batch: RaftBatch): void {
     try {
-      this.#takeItems(fromStore, batch);
+      this.#takeItems(fromStore, incarnation, batch);
     } catch (error) {
       // The core refuses numbers that are none before it changes anything: a malformed message is its sender's bug.
       if (!(error instanceof RangeError)) throw error;
@@ -79,12 +81,23 @@ export class Receiving {
     group.receiveSnapshot(fromStore, makeMessage({ ...wire, snapshot }), staged, done);
   }
 
-  #takeItems(fromStore: number, { heartbeat, acks, messages }: RaftBatch): void {
-    for (const item of heartbeat?.items ?? []) {
-      const group = this.#groupFor(fromStore, item);
-      group?.receiveHeartbeat(fromStore, heartbeatFromWire(item), item.truncatedIndex);
+  #takeItems(fromStore: number, incarnation: number, { heartbeat, heartbeatAck, acks, messages }: RaftBatch): void {
+    const { groups, quiet } = this.#options;
+    if (heartbeat !== null && quiet.beginHeartbeat(fromStore, incarnation, heartbeat)) {
+      for (const item of heartbeat.items) {
+        const group = this.#groupFor(fromStore, item);
+        if (group === undefined) continue;
+        group.receiveHeartbeat(fromStore, heartbeatFromWire(item), item.truncatedIndex);
+        quiet.onItem(fromStore, incarnation, group, item);
+      }
+      quiet.endHeartbeat(fromStore, heartbeat);
     }
-    for (const item of acks) this.#options.groups.get(item.groupId)?.receive(fromStore, ackFromWire(item));
+    for (const item of acks) {
+      const group = groups.get(item.groupId);
+      if (group === undefined || quiet.onAnswer(fromStore, incarnation, group, item)) continue;
+      group.receive(fromStore, ackFromWire(item));
+    }
+    if (heartbeatAck !== null) quiet.onDigestAnswer(fromStore, incarnation, heartbeatAck);
     for (const wire of messages) {
       this.#messages++;
       const group = this.#groupFor(fromStore, wire);

@@ -87,7 +87,7 @@ export class AdminRequests {
     this.#changes.onElected();
   }
 
-  /** This peer leads no more. */
+  /** Another peer leads. */
   onDeposed(error: RheaError): void {
     this.#changes.onDeposed(error);
   }

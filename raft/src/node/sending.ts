@@ -10,23 +10,36 @@ export interface Sender {
   readonly groupId: number;
   /** Where its log begins; travels with heartbeats. */
   readonly truncatedIndex: number;
+  /** On a leader's heartbeat: the group may rest. */
+  readonly offersRest: boolean;
+  /** On the answer to a heartbeat: the commit index at which the group rests here from now on, or 0. */
+  readonly restsAt: number;
 }
 
 /** Queues a message; `description` goes with initial ones. False when the outbox is full: the message is lost. */
 export function post(
   outbox: Outbox,
-  { groupId, truncatedIndex }: Sender,
+  { groupId, truncatedIndex, offersRest, restsAt }: Sender,
   message: Message,
   description: GroupDescription | undefined,
 ): boolean {
   const { type, from: fromPeer, to: toPeer, term, commit } = message;
   if (type === "heartbeat") {
-    const item = { groupId, fromPeer, toPeer, term, commit, readSeq: readSequenceOf(message), truncatedIndex };
+    const item = {
+      groupId,
+      fromPeer,
+      toPeer,
+      term,
+      commit,
+      readSeq: readSequenceOf(message),
+      truncatedIndex,
+      quiet: offersRest,
+    };
     outbox.addHeartbeat(description === undefined ? item : { ...item, ...description, initial: true });
     return true;
   }
   if (type === "heartbeatResp") {
-    outbox.addAck({ groupId, fromPeer, toPeer, term, readSeq: readSequenceOf(message) });
+    outbox.addAck({ groupId, fromPeer, toPeer, term, readSeq: readSequenceOf(message), quietCommit: restsAt });
     return true;
   }
   const wire = messageToWire(groupId, message, description);

@@ -2,8 +2,10 @@
  * Staged snapshots on disk: one directory per transfer below the snapshot directory, `files/` with the state machine's files and a
  * manifest beside them. What a crash leaves behind goes at the next start, unless the log says that it is being installed.
  */
-import { crc32, readWholeFile, replaceFile, RheaError, type Disk } from "@rhea/common";
+import { readWholeFile, replaceFile, type Disk } from "@rhea/common";
 import type { ConfState } from "../core/types.js";
+import { decodeManifest, encodeManifest } from "../snapshot/manifest.js";
+import { snapshotFiles } from "../snapshot/snapshot-files.js";
 import type { PeerInfo, SavedSnapshot } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 
@@ -49,13 +51,10 @@ export class SnapshotStaging {
   async seal(name: string, saved: SavedSnapshot): Promise<InstalledSnapshot> {
     const { index, term, confState, peers, names } = saved;
     const manifest: Manifest = { version: MANIFEST_VERSION, index, term, confState, peers, names };
-    const body = Buffer.from(JSON.stringify(manifest));
-    const head = Buffer.alloc(4);
-    head.writeUInt32BE(crc32(body));
     await this.disk.syncDir(this.filesOf(name));
-    await replaceFile(this.disk, this.#path(name), MANIFEST_NAME, Buffer.concat([head, body]));
+    await replaceFile(this.disk, this.#path(name), MANIFEST_NAME, encodeManifest(manifest));
     await this.disk.syncDir(this.#directory);
-    return { staging: name, files: { directory: this.filesOf(name), names }, saved };
+    return { staging: name, files: snapshotFiles(this.disk, this.filesOf(name), names), saved };
   }
 
   /**
@@ -64,25 +63,10 @@ export class SnapshotStaging {
    */
   async open(name: string): Promise<InstalledSnapshot> {
     const path = `${this.#path(name)}/${MANIFEST_NAME}`;
-    const bytes = await readWholeFile(this.disk, path);
-    const body = bytes.subarray(4);
-    if (bytes.length < 4 || bytes.readUInt32BE(0) !== crc32(body)) {
-      throw new RheaError("CORRUPTION", `${path}: checksum mismatch in ${bytes.length} bytes`, {
-        details: { file: path },
-      });
-    }
-    const { version, index, term, confState, peers, names } = JSON.parse(body.toString()) as Manifest;
-    if (version !== MANIFEST_VERSION) {
-      throw new RheaError(
-        "VERSION_UNSUPPORTED",
-        `${path}: manifest version ${version} is unknown, known: ${MANIFEST_VERSION}`,
-      );
-    }
-    return {
-      staging: name,
-      files: { directory: this.filesOf(name), names },
-      saved: { index, term, confState, peers, names },
-    };
+    const manifest = decodeManifest(path, await readWholeFile(this.disk, path), MANIFEST_VERSION) as Manifest;
+    const { index, term, confState, peers, names } = manifest;
+    const files = snapshotFiles(this.disk, this.filesOf(name), names);
+    return { staging: name, files, saved: { index, term, confState, peers, names } };
   }
 
   async remove(name: string): Promise<void> {

@@ -4,9 +4,9 @@ import { crc32, RheaError, type Logger, type Net, type RpcStream, type Scheduler
 import { RaftMethods, type RaftMessageInit, type SnapshotChunkInit, type SnapshotReply } from "@rhea/proto";
 import type { Message } from "../core/types.js";
 import type { IdentityBook } from "../transport/identity.js";
-import type { GroupDescription, SavedSnapshot, StateMachine } from "./api.js";
+import type { GroupDescription } from "./api.js";
 import { snapMessageToWire, snapshotMetaToWire } from "./message-codec.js";
-import type { SnapshotStaging } from "./snapshot-staging.js";
+import type { SnapshotSource } from "./snapshot-source.js";
 
 const CHUNK_BYTES = 256 * 1024;
 /** What may be on its way, unacknowledged. */
@@ -19,14 +19,14 @@ export interface SnapshotJob {
   readonly groupId: number;
   readonly toStore: number;
   readonly message: Message;
-  readonly stateMachine: StateMachine;
+  /** Gives what is sent. */
+  open(): Promise<SnapshotSource>;
   readonly description: GroupDescription | undefined;
 }
 
 /** What sending needs. */
 export interface SnapshotSendOptions {
   readonly maxSnapshots: number;
-  readonly staging: SnapshotStaging;
   readonly identities: IdentityBook;
   readonly net: Net;
   readonly scheduler: Scheduler;
@@ -82,23 +82,21 @@ export class SnapshotSender {
   }
 
   async #run(job: SnapshotJob): Promise<void> {
-    const { staging } = this.#options;
-    const name = await staging.create("send");
+    const source = await job.open();
     try {
-      const saved = await job.stateMachine.onSnapshotSave?.(staging.filesOf(name));
       const least = job.message.snapshot?.metadata.index ?? 0;
-      if (saved === undefined || saved.index < least) {
-        const reached = `reaches ${saved?.index ?? 0}, ${least} is needed`;
+      if (source.saved.index < least) {
+        const reached = `reaches ${source.saved.index}, ${least} is needed`;
         throw new RheaError("INTERNAL", `group ${job.groupId}: the saved snapshot ${reached}`);
       }
-      await this.#transfer(job, saved, staging.filesOf(name));
+      await this.#transfer(job, source);
     } finally {
-      await staging.remove(name);
+      await source.close();
     }
   }
 
-  async #transfer(job: SnapshotJob, saved: SavedSnapshot, directory: string): Promise<void> {
-    const { net, identities, scheduler, staging } = this.#options;
+  async #transfer(job: SnapshotJob, { saved, disk, directory }: SnapshotSource): Promise<void> {
+    const { net, identities, scheduler } = this.#options;
     const { groupId, toStore, message, description } = job;
     const address = this.#options.resolve(toStore);
     if (address === undefined || this.#isClosed) {
@@ -106,7 +104,6 @@ export class SnapshotSender {
     }
     const meta = snapshotMetaToWire(saved.index, saved.term, saved.confState, saved.peers);
     const header: RaftMessageInit = snapMessageToWire(groupId, message, meta, description);
-    const { disk } = staging;
     const files = await Promise.all(
       saved.names.map(async (name) => {
         const file = await disk.open(`${directory}/${name}`, { create: false });

@@ -1,10 +1,12 @@
 /** What an embedder writes: proposals, and the state machine that applies them. */
 import type { RheaError } from "@rhea/common";
 import type { ConfState, EntryType, PeerId } from "../core/types.js";
+import type { SavedSnapshot, SnapshotFiles, SnapshotWriter } from "../snapshot/api.js";
 import type { PeerInfo } from "./peer-info.js";
 
 /** A user's proposal. */
 export interface Task {
+  /** What is replicated; must not be changed afterwards. */
   readonly data: Uint8Array;
   /** Travels in memory to `onApply` on the proposer, and to `onDropped` if the entry is lost. */
   readonly context?: unknown;
@@ -14,7 +16,9 @@ export interface Task {
 
 /** An entry handed to the state machine. */
 export interface CommittedEntry {
+  /** Its place in the log. */
   readonly index: number;
+  /** Term of the leader that made it. */
   readonly term: number;
   /** Empty for the entry with which a leader begins its term: skip it, but count the index. */
   readonly data: Uint8Array;
@@ -24,8 +28,11 @@ export interface CommittedEntry {
 
 /** A committed membership change, before it takes effect. */
 export interface CommittedConfChange {
+  /** Its place in the log. */
   readonly index: number;
+  /** Term of the leader that made it. */
   readonly term: number;
+  /** How it was encoded. */
   readonly type: Exclude<EntryType, "normal">;
   /** What changes, with the stores from the change's context. */
   readonly changes: readonly { readonly action: "addVoter" | "addLearner" | "remove"; readonly peer: PeerInfo }[];
@@ -33,23 +40,6 @@ export interface CommittedConfChange {
   readonly isLeavingJoint: boolean;
   /** True for a configuration set by force (`resetPeers`): it takes effect whatever the state machine answers. */
   readonly isForced: boolean;
-}
-
-/** Where a snapshot is written to or read from: a directory of named files, staged by the host. */
-export interface SnapshotFiles {
-  /** Directory, through the host's disk. */
-  readonly directory: string;
-  readonly names: readonly string[];
-}
-
-/** What a saved snapshot holds. */
-export interface SavedSnapshot {
-  readonly index: number;
-  readonly term: number;
-  readonly confState: ConfState;
-  readonly peers: readonly PeerInfo[];
-  /** Names of the files written into the directory. */
-  readonly names: readonly string[];
 }
 
 /** The replicated state of one group. All but `onApply` are optional, as in JRaft. Called on the event loop, never re-entrantly. */
@@ -65,16 +55,27 @@ export interface StateMachine {
   onConfigurationCommitted?(confState: ConfState, peers: readonly PeerInfo[], index: number): void;
   /** A proposal made here that will not be applied with its context: overwritten, or leadership was lost (`maybeApplied`). */
   onDropped?(context: unknown, error: RheaError): void;
+  /** Told that this peer was elected. What earlier terms committed may not be applied yet: call `readIndex` first. */
   onLeaderStart?(term: number): void;
+  /** Told that this peer leads no more, and why. */
   onLeaderStop?(reason: string): void;
   /** The leader, as far as known, changed (0: none). */
   onLeaderChange?(leader: PeerId, term: number): void;
-  /** Writes a snapshot of the applied state into `directory`. */
-  onSnapshotSave?(directory: string): Promise<SavedSnapshot>;
-  /** Replaces the whole state. Resolves when it is durable; called again after a crash in between. */
+  /**
+   * Writes a snapshot of the applied state into `directory`. State in memory has to be captured before the first `await`, as `onApply` goes
+   * on meanwhile, and the answer is then `writer.saved()`; a state machine with durable storage of its own answers with what it saved,
+   * which must reach at least its `durableIndex`. A rejection fails this one attempt only.
+   */
+  onSnapshotSave?(directory: string, writer: SnapshotWriter): Promise<SavedSnapshot>;
+  /**
+   * Replaces the whole state. Resolves when it is done, where the state machine has durable storage of its own also durably; called again
+   * after a crash in between. With the `snapshots` option also called at every start. A rejection puts the group in `error`.
+   */
   onSnapshotLoad?(files: SnapshotFiles, snapshot: SavedSnapshot): Promise<void>;
   /** The applied index up to which the state machine's own storage is durable: the log is needed only above it. */
   durableIndex?(): number;
+  /** Told once why this peer went to `error`; it stays there until a restart. */
   onError?(error: RheaError): void;
+  /** Told that the group stops here; nothing is called afterwards. */
   onShutdown?(): void;
 }

@@ -4,6 +4,7 @@ import type { ConfState } from "../core/types.js";
 import { openLog } from "../log/index.js";
 import type { RaftLog } from "../log/api.js";
 import { TestDisk } from "../log/test-disk.js";
+import { fileSnapshotStorage } from "../snapshot/index.js";
 import type {
   CommittedConfChange,
   CommittedEntry,
@@ -13,6 +14,8 @@ import type {
   RaftNode,
   SavedSnapshot,
   SnapshotFiles,
+  SnapshotOptions,
+  SnapshotWriter,
   StateMachine,
   UnknownPeerMessage,
 } from "./api.js";
@@ -43,10 +46,15 @@ export class TextMachine implements StateMachine {
   beforeApply: ((entries: readonly CommittedEntry[]) => Promise<void> | undefined) | undefined;
   /** Runs before a snapshot is loaded. */
   beforeLoad: (() => Promise<void>) | undefined;
+  /** Runs when a snapshot is being saved, after the state was captured. */
+  duringSave: (() => Promise<void>) | undefined;
+  /** Absent where the state is in memory. */
+  readonly durableIndex?: () => number;
 
-  constructor(data: GroupData, disk: TestDisk) {
+  constructor(data: GroupData, disk: TestDisk, isInMemory: boolean) {
     this.data = data;
     this.#disk = disk;
+    if (!isInMemory) this.durableIndex = () => this.data.applied;
   }
 
   onApply(entries: readonly CommittedEntry[]): void | Promise<void> {
@@ -89,11 +97,13 @@ export class TextMachine implements StateMachine {
     this.happened.push(`error ${error.message}`);
   }
 
-  durableIndex(): number {
-    return this.data.applied;
-  }
-
-  async onSnapshotSave(directory: string): Promise<SavedSnapshot> {
+  async onSnapshotSave(directory: string, writer: SnapshotWriter): Promise<SavedSnapshot> {
+    if (this.durableIndex === undefined) {
+      const captured = JSON.stringify(this.data.texts);
+      await this.duringSave?.();
+      await writer.write("texts", Buffer.from(captured));
+      return writer.saved();
+    }
     const { applied: index, appliedTerm: term, confState, peers, texts } = this.data;
     const file = await this.#disk.open(`${directory}/texts`, { create: true });
     await file.write(0, [Buffer.from(JSON.stringify(texts))]);
@@ -103,9 +113,7 @@ export class TextMachine implements StateMachine {
 
   async onSnapshotLoad(files: SnapshotFiles, snapshot: SavedSnapshot): Promise<void> {
     await this.beforeLoad?.();
-    const file = await this.#disk.open(`${files.directory}/texts`, { create: false });
-    const texts = JSON.parse((await file.read(0, await file.size())).toString()) as string[];
-    await file.close();
+    const texts = JSON.parse((await files.read("texts")).toString()) as string[];
     const { index, term, confState, peers } = snapshot;
     Object.assign(this.data, { applied: index, appliedTerm: term, confState, peers, texts });
     this.happened.push(`snapshot ${index}`);
@@ -133,6 +141,8 @@ export class TestStore {
   readonly lines: string[] = [];
   readonly fatal: RheaError[] = [];
   readonly unknown: UnknownPeerMessage[] = [];
+  /** Set: state machines keep their state in memory, with this option. */
+  snapshots: Omit<SnapshotOptions, "storage"> | undefined;
   /** Create a peer when an initial message for one comes. */
   createsPeers = true;
   #host: RaftHost | undefined;
@@ -141,6 +151,7 @@ export class TestStore {
   constructor(world: TestWorld, storeId: number) {
     this.world = world;
     this.storeId = storeId;
+    this.snapshots = world.snapshots;
   }
 
   get name(): string {
@@ -255,9 +266,16 @@ export class TestStore {
   }
 
   #startGroup(data: GroupData, host: RaftHost): RaftNode {
-    const machine = new TextMachine(data, this.disk);
-    this.machines.set(data.groupId, machine);
     const { groupId, peerId, applied, appliedTerm, confState, peers } = data;
+    if (this.snapshots !== undefined) {
+      const machine = new TextMachine({ ...data, texts: [] }, this.disk, true);
+      this.machines.set(groupId, machine);
+      const storage = fileSnapshotStorage({ disk: this.disk, directory: `state/${groupId}` });
+      const snapshots: SnapshotOptions = { ...this.snapshots, storage };
+      return host.createGroup({ groupId, peerId, stateMachine: machine, confState, peers, snapshots });
+    }
+    const machine = new TextMachine(data, this.disk, false);
+    this.machines.set(groupId, machine);
     return host.createGroup({ groupId, peerId, stateMachine: machine, applied, appliedTerm, confState, peers });
   }
 }
@@ -269,6 +287,8 @@ export class TestWorld {
   readonly net: MemoryNet;
   readonly rng;
   readonly stores: TestStore[] = [];
+  /** What stores made from now on have as {@link TestStore.snapshots}. */
+  snapshots: TestStore["snapshots"];
   readonly addresses = new Map<number, string>();
 
   constructor(settle: () => Promise<void>, seed = 1) {

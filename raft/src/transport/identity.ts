@@ -12,20 +12,28 @@ export interface LocalIdentity {
   readonly incarnation: number;
   readonly bootNonce: Uint8Array;
   readonly featureLevel: number;
+  /** `host:port` at which this process is reached; empty: it does not say. */
+  readonly address: string;
 }
 
 /** Remembers the newest life of every store that was met, so that an older disk image which comes back is refused. */
 export class IdentityBook {
   readonly local: LocalIdentity;
   readonly #seen = new Map<number, { incarnation: number; bootNonce: Uint8Array }>();
+  readonly #addresses = new Map<number, string>();
 
   constructor(local: LocalIdentity) {
     this.local = local;
   }
 
+  /** Where a store said it is reached; undefined if it did not. */
+  addressOf(storeId: number): string | undefined {
+    return this.#addresses.get(storeId);
+  }
+
   /** The first message to `toStoreId`. */
   handshake(toStoreId: number): HandshakeInit {
-    const { clusterId, storeId, incarnation, bootNonce, featureLevel } = this.local;
+    const { clusterId, storeId, incarnation, bootNonce, featureLevel, address } = this.local;
     return {
       protocolVersion: PROTOCOL_VERSION,
       clusterId,
@@ -34,6 +42,7 @@ export class IdentityBook {
       bootNonce,
       featureLevel,
       toStoreId,
+      address,
     };
   }
 
@@ -53,7 +62,9 @@ export class IdentityBook {
       const stores = `store ${handshake.toStoreId}, but this is store ${storeId}`;
       return new RheaError("NOT_FOUND", `${from} looks for ${stores}: refresh the address`);
     }
-    return this.#checkIncarnation(handshake);
+    const refusal = this.#checkIncarnation(handshake);
+    if (refusal === undefined && handshake.address !== "") this.#addresses.set(handshake.storeId, handshake.address);
+    return refusal;
   }
 
   /** Whether the address answered as the store that was called. */

@@ -8,8 +8,9 @@ export interface InboundOptions {
   readonly identities: IdentityBook;
   readonly logger: Logger;
   /** A store dialled in: it is alive. */
-  onConnected(storeId: number): void;
-  onBatch(fromStore: number, batch: RaftBatch): void;
+  onConnected(storeId: number, incarnation: number): void;
+  /** `incarnation`: that of the process which opened the stream. */
+  onBatch(fromStore: number, incarnation: number, batch: RaftBatch): void;
 }
 
 type BatchStream = RpcStream<RaftBatch, RaftBatchReplyInit>;
@@ -39,14 +40,16 @@ export class Inbound {
 
   #accept(stream: BatchStream): void {
     let fromStore = 0;
+    let incarnation = 0;
     stream.listen({
       onMessage: (batch) => {
         if (fromStore !== 0) {
           // A replaced stream's late messages are harmless, raft has seen worse; but those after close() must not start anything.
-          if (!this.#isClosed) this.#options.onBatch(fromStore, batch);
+          if (!this.#isClosed) this.#options.onBatch(fromStore, incarnation, batch);
           return;
         }
         fromStore = this.#greet(stream, batch);
+        incarnation = batch.handshake?.incarnation ?? 0;
       },
       onClose: () => {
         if (fromStore !== 0 && this.#streams.get(fromStore) === stream) this.#streams.delete(fromStore);
@@ -69,11 +72,11 @@ export class Inbound {
       stream.close();
       return 0;
     }
-    const { storeId } = handshake;
+    const { storeId, incarnation } = handshake;
     this.#streams.get(storeId)?.close();
     this.#streams.set(storeId, stream);
     stream.send({ handshake: identities.handshake(storeId) });
-    this.#options.onConnected(storeId);
+    this.#options.onConnected(storeId, incarnation);
     return storeId;
   }
 }

@@ -23,6 +23,8 @@ const MAX_BACKOFF_MS = 2_000;
 /** An attempt that has not been answered by then has failed. */
 const CONNECT_TIMEOUT_MS = 5_000;
 const QUEUE_LIMIT_BYTES = 64 * 1024 * 1024;
+/** Bytes given to a stream and not yet sent, above which heartbeats are dropped. */
+const MAX_UNSENT_BYTES = 16 * 1024 * 1024;
 /** What may be on its way before the other side has answered the handshake. */
 const UNANSWERED_BATCHES = 64;
 
@@ -44,7 +46,18 @@ export interface LinkOptions {
   onBroken(storeId: number): void;
   /** The process at the other end is certainly gone: a connection that worked was reset, and the next one was refused. */
   onGone(storeId: number): void;
+  /** The process at the other end answered the handshake. */
+  onUp(storeId: number): void;
   onSent(messages: number): void;
+}
+
+/** How a link is doing. */
+export interface LinkFigures {
+  readonly storeId: number;
+  readonly state: "idle" | "connecting" | "open" | "waiting" | "closed";
+  readonly queuedMessages: number;
+  readonly queuedBytes: number;
+  readonly failures: number;
 }
 
 type LinkState =
@@ -80,6 +93,24 @@ export class PeerLink {
     this.#options = options;
   }
 
+  /** Whether the last attempts to reach the store have failed, and no later one has succeeded. */
+  get isDown(): boolean {
+    return this.#failures > 0;
+  }
+
+  stats(): LinkFigures {
+    const { storeId } = this;
+    const { kind } = this.#state;
+    const unsentBytes = this.#state.kind === "open" ? this.#state.stream.queuedBytes : 0;
+    return {
+      storeId,
+      state: kind === "open" && !this.#isAnswered ? "connecting" : kind,
+      queuedMessages: this.outbox.messages,
+      queuedBytes: this.outbox.bytes + unsentBytes,
+      failures: this.#failures,
+    };
+  }
+
   /** Sends what is in the outbox, dialling if need be; what cannot be sent now stays queued or is dropped. */
   flush(): void {
     if (this.outbox.isEmpty()) return;
@@ -93,9 +124,10 @@ export class PeerLink {
       this.#dropAll();
       return;
     }
-    // Heartbeats do not wait behind queued entries.
+    // Heartbeats do not wait behind queued entries, unless even they pile up.
     if (!this.#isWritable) {
-      if (this.outbox.hasHeartbeats) stream.send(this.#take(true));
+      if (stream.queuedBytes > MAX_UNSENT_BYTES) this.outbox.dropHeartbeats();
+      else if (this.outbox.hasHeartbeats) stream.send(this.#take(true));
       return;
     }
     for (let isWritable = true; isWritable && !this.outbox.isEmpty();) {
@@ -124,7 +156,7 @@ export class PeerLink {
   }
 
   #take(heartbeatsOnly: boolean): RaftBatchInit {
-    const batch = this.outbox.takeBatch(heartbeatsOnly);
+    const batch = this.outbox.takeBatch(heartbeatsOnly, this.#options.clock.monotonicMs());
     this.#options.onSent(batch.messages?.length ?? 0);
     return batch;
   }
@@ -190,6 +222,7 @@ export class PeerLink {
     this.#wasReset = false;
     this.#failures = 0;
     if (this.#state.kind === "open") this.#state.timer.cancel();
+    this.#options.onUp(storeId);
   }
 
   #onClose(stream: RpcStream<RaftBatchReply, RaftBatchInit>, error: Error | undefined): void {

@@ -5,11 +5,13 @@ import type { PeerInfo } from "../node/peer-info.js";
 
 /** The place in a group's history that a snapshot stands for. */
 export interface SnapshotPosition {
-  /** Index of the last entry that is part of it, and that entry's term. */
+  /** Index of the last entry that is part of it. */
   readonly index: number;
+  /** Term of that entry. */
   readonly term: number;
   /** The configuration at that index. */
   readonly confState: ConfState;
+  /** The members at that index. */
   readonly peers: readonly PeerInfo[];
 }
 
@@ -44,7 +46,9 @@ export interface SnapshotWriter extends SnapshotPosition {
 
 /** A snapshot in a storage. */
 export interface StoredSnapshot {
+  /** Where it is, on the disk of its storage. */
   readonly directory: string;
+  /** What it holds. */
   readonly saved: SavedSnapshot;
   /** Bytes of its files. */
   readonly bytes: number;
@@ -52,7 +56,9 @@ export interface StoredSnapshot {
 
 /** Whose snapshots a storage keeps. */
 export interface SnapshotOwner {
+  /** The group. */
   readonly groupId: number;
+  /** Its peer in this process. */
   readonly peerId: PeerId;
 }
 

@@ -1,6 +1,5 @@
 import { invariant, InvariantError } from "@rhea/common";
-import type { Entry } from "../core/types.js";
-import type { LogRecord } from "./api.js";
+import type { GroupLog, LogRecord } from "./api.js";
 import { MISSING } from "./entry-index.js";
 import { GroupState, type GroupContext } from "./group-state.js";
 import type { StateRecord } from "./record-codec.js";
@@ -112,12 +111,22 @@ function destroy(group: GroupState, record: Extract<LogRecord, { kind: "destroye
   group.restartAfter(0, 0);
 }
 
+/** What a record is checked against. */
+type GroupBounds = Pick<GroupLog, "lifecycle" | "truncatedIndex" | "lastIndex">;
+
 /** Throws InvariantError unless `record` makes sense for its group as it is now. */
-export function checkRecord(group: GroupState | undefined, record: LogRecord): void {
+export function checkRecord(group: GroupBounds | undefined, record: LogRecord): void {
   const state = group?.lifecycle.state ?? "absent";
-  const name = `log record ${record.kind} of group ${record.groupId}`;
-  invariant(Number.isSafeInteger(record.groupId), `${name}: the group id must be a whole number`);
-  invariant(record.groupId >= 1 && record.groupId <= MAX_U48, `${name}: the group id must be in 1..${MAX_U48}`);
+  const { groupId } = record;
+  if (!Number.isSafeInteger(groupId) || groupId < 1 || groupId > MAX_U48)
+    throw new InvariantError(`${nameOf(record)}: the group id must be a whole number in 1..${MAX_U48}`);
+  // Nearly all records are of these two kinds: no message is built for them unless it is needed.
+  if (state === "live" && record.kind === "hardState") return;
+  if (group !== undefined && state === "live" && record.kind === "entries") {
+    checkEntries(group, record);
+    return;
+  }
+  const name = nameOf(record);
   if (record.kind === "destroyed") return;
   if (record.kind === "condemned") {
     invariant(state !== "destroyed", `${name}: the group is destroyed already`);
@@ -130,7 +139,6 @@ export function checkRecord(group: GroupState | undefined, record: LogRecord): v
     return;
   }
   invariant(group !== undefined && state === "live", `${name}: the group is ${state}, not live`);
-  if (record.kind === "entries") checkEntries(group, record.entries, name);
   if (record.kind === "truncate") {
     invariant(
       record.index <= group.lastIndex,
@@ -139,17 +147,22 @@ export function checkRecord(group: GroupState | undefined, record: LogRecord): v
   }
 }
 
-function checkEntries(group: GroupState, entries: readonly Entry[], name: string): void {
-  const first = entries[0];
+function nameOf(record: LogRecord): string {
+  return `log record ${record.kind} of group ${record.groupId}`;
+}
+
+function checkEntries(group: GroupBounds, record: Extract<LogRecord, { kind: "entries" }>): void {
+  const first = record.entries[0];
   if (first === undefined) return;
   const { truncatedIndex, lastIndex } = group;
-  const follows = first.index > truncatedIndex && first.index <= lastIndex + 1;
-  invariant(follows, `${name}: first index ${first.index} does not fit (${truncatedIndex}, ${lastIndex + 1}]`);
+  if (first.index <= truncatedIndex || first.index > lastIndex + 1) {
+    const range = `(${truncatedIndex}, ${lastIndex + 1}]`;
+    throw new InvariantError(`${nameOf(record)}: first index ${first.index} does not fit ${range}`);
+  }
   let due = first.index;
-  for (const { index, term } of entries) {
-    // The messages are built only on failure: this runs for every entry.
-    if (index !== due) throw new InvariantError(`${name}: index ${index} where ${due} was due`);
-    if (term > MAX_U48) throw new InvariantError(`${name}: term ${term} is over ${MAX_U48}`);
+  for (const { index, term } of record.entries) {
+    if (index !== due) throw new InvariantError(`${nameOf(record)}: index ${index} where ${due} was due`);
+    if (term > MAX_U48) throw new InvariantError(`${nameOf(record)}: term ${term} is over ${MAX_U48}`);
     due++;
   }
 }

@@ -4,9 +4,11 @@
  * applied data: what may be truncated is the host's to say. Layout and recovery rules: docs/design/0001-formats.md.
  *
  * Who calls whom: write-ahead-log -> frame-pipeline -> frame, and -> group-records -> group-state -> entry-index, entry-cache;
- * open-log -> recovery -> replay -> damage; purger beside them; inspect-log for tools.
+ * open-log -> recovery -> replay -> damage; purger and durable-mark beside them; inspect-log for tools. memory-log is the same border without a disk.
  */
 export { openLog } from "./open-log.js";
+export { openMemoryLog } from "./memory-log.js";
+export type { MemoryLogOptions } from "./memory-log.js";
 export { inspectLog } from "./inspect-log.js";
 export type { InspectedFrame, LogInspection } from "./inspect-log.js";
 export type { GroupLifecycle, GroupLog, LogOptions, LogRecord, LogStats, PendingInstall, RaftLog } from "./api.js";

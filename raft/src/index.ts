@@ -3,19 +3,27 @@
  * how they are put together). The pure algorithm is an entry of its own, `@rhea/raft/core`.
  */
 export {
+  createCliService,
+  createRouteTable,
   firstPeers,
   formatConfiguration,
   formatPeer,
   parseConfiguration,
   parsePeer,
   storeIdOf,
+  type CliCallOptions,
+  type CliService,
+  type CliServiceOptions,
   type Configuration,
+  type GivenConfiguration,
+  type RebalanceResult,
+  type RouteTable,
 } from "./cli/index.js";
 export type { ConfState, Entry, HardState, PeerId } from "./core/types.js";
 export { claimIdentity, createIdentity, readIdentity, verifyIdentity } from "./identity/identity.js";
 export type { ClaimedIdentity, Identity, IdentityDirectories } from "./identity/identity.js";
 export { watchIdentity } from "./identity/identity-watch.js";
-export { inspectLog, openLog } from "./log/index.js";
+export { inspectLog, openLog, openMemoryLog } from "./log/index.js";
 export type {
   GroupLifecycle,
   GroupLog,
@@ -24,6 +32,7 @@ export type {
   LogOptions,
   LogRecord,
   LogStats,
+  MemoryLogOptions,
   PendingInstall,
   RaftLog,
 } from "./log/index.js";
@@ -36,6 +45,7 @@ export type {
   GroupOptions,
   HostLimits,
   HostStats,
+  LinkStats,
   NodeStatus,
   PeerInfo,
   PeerStatus,
@@ -45,7 +55,17 @@ export type {
   RaftObserver,
   SavedSnapshot,
   SnapshotFiles,
+  SnapshotOptions,
+  SnapshotWriter,
   StateMachine,
   Task,
   UnknownPeerMessage,
 } from "./node/index.js";
+export { fileSnapshotStorage, memorySnapshotStorage } from "./snapshot/index.js";
+export type {
+  SnapshotOwner,
+  SnapshotPosition,
+  SnapshotStorage,
+  StorageContents,
+  StoredSnapshot,
+} from "./snapshot/index.js";

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nodeDisk } from "@rhea/common/env-node";
 import { Command, CommandKind, ReadKind, type CommandInit, type CommandResult } from "@rhea/proto";
+import type { SnapshotWriter } from "@rhea/raft";
 import { RheaError, type Disk, type ErrorCode } from "@rhea/common";
 import { encodeEntry } from "../format/entry.js";
 import { createFakeKv, type FakeKv } from "../testing/fake-kv.js";
@@ -467,7 +468,10 @@ describe("peers that come and go", () => {
         const source = await open(createFakeKv({}), createVirtualEnv(nodeDisk));
         await put(source, "a", "1");
         const machineOf = ({ engine }: Subject) => createRegionMachine(engine.internal(REGION) as Region);
-        const saved = await overDisk(source.env, machineOf(source).onSnapshotSave?.(directory));
+        const saved = await overDisk(
+          source.env,
+          machineOf(source).onSnapshotSave?.(directory, { directory } as SnapshotWriter),
+        );
         assert.ok(saved);
         const subject = await open(createFakeKv({}), createVirtualEnv(nodeDisk));
         const { engine, env, kv } = subject;
@@ -480,7 +484,10 @@ describe("peers that come and go", () => {
           destroyed ??= engine.discardRegion(REGION);
           return clearRange(start, end);
         };
-        const load = machineOf(subject).onSnapshotLoad?.({ directory, names: saved.names }, saved);
+        const load = machineOf(subject).onSnapshotLoad?.(
+          { directory, names: saved.names, read: () => Promise.reject(new Error("the store reads by itself")) },
+          saved,
+        );
         if (moment.startsWith("before")) destroyed = engine.discardRegion(REGION);
         await overDisk(
           env,

@@ -168,6 +168,8 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
     resetLearners: async () => undefined,
     learnerToFollower: async () => undefined,
     resetPeers: async () => undefined,
+    started: async () => undefined,
+    snapshot: async () => ({ index: group.applied }),
     listAlivePeers: () => [],
     listAliveLearners: () => [],
     transferLeadershipTo: async () => undefined,
@@ -192,7 +194,7 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
           groups.set(groupId, group);
         }
         group.options = groupOptions;
-        group.applied = groupOptions.applied;
+        group.applied = groupOptions.applied ?? 0;
         group.isBusy = false;
         for (const entry of group.entries.splice(0)) group.entries.push({ data: entry.data, context: undefined });
         const node = nodeOf(group, groupOptions);
@@ -211,6 +213,7 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
         nodes.delete(groupId);
       },
       transferAllLeaders: async () => undefined,
+      describe: () => "",
       stats: () => {
         throw new RheaError("INTERNAL", "this fake has no figures");
       },

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { RheaError } from "@rhea/common";
+import type { Logger, RheaError } from "@rhea/common";
 import { grpcNet, nodeScheduler } from "@rhea/common/env-node";
 import { storeIdOf } from "../cli/index.js";
 import type { RaftNode, StateMachine } from "../node/index.js";
@@ -66,8 +66,18 @@ describe("startRaftServer", function () {
   let root: string;
   let addresses: string[];
   const running = new Map<string, Member>();
+  const refusals: string[] = [];
+  /** Notes the refusals of processes that are not who they were. */
+  const logger: Logger = {
+    isEnabled: () => true,
+    log: (_level, _message, fields) => {
+      if (fields?.["code"] === "STALE_IDENTITY") refusals.push(JSON.stringify(fields));
+    },
+    child: () => logger,
+  };
 
   beforeEach(async () => {
+    refusals.length = 0;
     root = mkdtempSync(join(tmpdir(), "rhea-embed-"));
     addresses = [await freeAddress(), await freeAddress(), await freeAddress(), await freeAddress()];
   });
@@ -84,6 +94,7 @@ describe("startRaftServer", function () {
     peers: addresses.slice(0, 3).join(","),
     groups: [{ groupId: GROUP, stateMachine: sum }],
     limits: LIMITS,
+    logger,
     ...more,
   });
 
@@ -179,6 +190,41 @@ describe("startRaftServer", function () {
     assert.equal(restarted.raft.node(GROUP).peerId, after);
     await add(1);
     await settled(7);
+  });
+
+  it("takes a process that lost its directory in again once its peer was removed, and not before", async () => {
+    const [, , lost = ""] = addresses;
+    await startThree();
+    await add(5);
+    await until("a leader that stays", async () => {
+      const node = await leader();
+      if (node.peerId !== running.get(lost)?.raft.node(GROUP).peerId) return node;
+      await node.transferLeadershipTo("any");
+      return undefined;
+    });
+    await settled(5);
+    const peerId = running.get(lost)?.raft.node(GROUP).peerId ?? 0;
+    await stop(lost);
+    await start(lost); // its second life is known to the others
+    await settled(5);
+    await stop(lost);
+    rmSync(directoryOf(lost), { recursive: true });
+
+    // Empty, it knows nothing of its votes: the others refuse it, and what it hears from them tells it that its log is gone.
+    const fatal: string[] = [];
+    const amnesiac = await start(lost, { onFatal: (error) => void fatal.push(error.message) });
+    await add(1);
+    await until("a refusal", () => refusals.length + fatal.length > 0 || undefined);
+    assert.equal(amnesiac.sum.value, 0);
+    for (const message of fatal) assert.match(message, /lost/);
+    await stop(lost);
+    rmSync(directoryOf(lost), { recursive: true });
+
+    await (await leader()).removePeer(peerId);
+    const fresh = await start(lost, { join: true });
+    await (await leader()).addPeer({ peerId: 0, storeId: storeIdOf(lost), role: "voter", address: lost });
+    await settled(6);
+    assert.ok(fresh.raft.node(GROUP).peerId > peerId);
   });
 
   it("replays the whole log where the state machine has no snapshots", async () => {

@@ -4,7 +4,7 @@
  */
 import { EMPTY_BYTES, InvariantError, RheaError } from "@rhea/common";
 import { nextConfState } from "../core/index.js";
-import type { ConfChangeV2, ConfState, Entry, Message, PeerId } from "../core/types.js";
+import type { ConfChangeV2, ConfState, Entry, Message } from "../core/types.js";
 import type { SavedSnapshot, SnapshotFiles, SnapshotPosition } from "../snapshot/api.js";
 import type { CommittedEntry, PeerInfo, StateMachine } from "./api.js";
 import { decodeChangeContext } from "./change-context.js";
@@ -38,7 +38,6 @@ export interface Pause {
 /** What applying needs of its group. */
 export interface ApplyTarget {
   readonly groupId: number;
-  readonly peerId: PeerId;
   readonly stateMachine: StateMachine;
   readonly members: MemberList;
   /** The context of an entry that was proposed here. */
@@ -49,8 +48,8 @@ export interface ApplyTarget {
   resetMembership(confState: ConfState): ConfState;
   /** A change's entry was applied: those who wait for it may go on. */
   onChangeApplied(entry: Entry, wasAccepted: boolean): void;
-  /** The configuration in effect no longer has this peer. */
-  onRemoved(): void;
+  /** These members are in the configuration no more; this peer may be among them. */
+  onLeft(members: readonly PeerInfo[]): void;
   /** The term of an entry that was applied. */
   termOf(index: number): number;
   /** Hands the core what it wants to hear once entries are applied. */
@@ -209,23 +208,23 @@ export class Applier {
       this.confState = isReset
         ? this.#target.resetMembership(confStateOf(named))
         : this.#target.applyConfChange(isAccepted ? change : NO_CHANGE);
-      const isOut = this.#updateMembers(isAccepted ? named : []);
+      const left = this.#updateMembers(isAccepted ? named : []);
       this.applied = entry.index;
       if (isAccepted) stateMachine.onConfigurationCommitted?.(this.confState, members.all, entry.index);
       this.#target.onChangeApplied(entry, isAccepted);
-      if (isOut) this.#target.onRemoved();
+      if (left.length > 0) this.#target.onLeft(left);
     } catch (error) {
       if (error instanceof InvariantError) throw error;
       this.#fail(what, error);
     }
   }
 
-  /** Brings the list of members in line; true if this peer was one and is none any more. */
-  #updateMembers(named: readonly PeerInfo[]): boolean {
-    const { members, peerId } = this.#target;
-    const wasMember = members.get(peerId) !== undefined;
+  /** Brings the list of members in line and returns those who are not in it any more. */
+  #updateMembers(named: readonly PeerInfo[]): readonly PeerInfo[] {
+    const { members } = this.#target;
+    const before = members.all;
     members.update(this.confState, named);
-    return wasMember && members.get(peerId) === undefined;
+    return before.filter(({ peerId }) => members.get(peerId) === undefined);
   }
 
   #fits(change: ConfChangeV2): boolean {
@@ -259,11 +258,11 @@ export class Applier {
     this.#waitFor(load(), what, () => {
       this.#queue.shift();
       this.confState = confState;
-      const isOut = this.#updateMembers(peers);
+      const left = this.#updateMembers(peers);
       this.applied = index;
       snapshot.onLoaded();
       stateMachine.onConfigurationCommitted?.(confState, members.all, index);
-      if (isOut) this.#target.onRemoved();
+      if (left.length > 0) this.#target.onLeft(left);
     });
   }
 

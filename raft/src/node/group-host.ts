@@ -54,6 +54,8 @@ export interface GroupHost<Group> {
   /** Removes staged files that the core did not want. */
   discardStaged(snapshot: InstalledSnapshot): void;
   countReadRound(): void;
+  /** A member on each of these stores left a group: a store with no member of any group here may come back as a new one. */
+  forgetStores(storeIds: readonly number[]): void;
 }
 
 /** Where a peer is, for error details. */

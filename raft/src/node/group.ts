@@ -514,8 +514,9 @@ export class Group implements RaftNode, ApplyTarget {
     this.admin.onChangeApplied(entry, wasAccepted);
   }
 
-  onRemoved(): void {
-    this.host.options.onRemoved?.(this.groupId);
+  onLeft(members: readonly PeerInfo[]): void {
+    this.host.forgetStores(members.map(({ storeId }) => storeId));
+    if (members.some(({ peerId }) => peerId === this.peerId)) this.host.options.onRemoved?.(this.groupId);
   }
 
   termOf(index: number): number {

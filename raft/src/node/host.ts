@@ -44,6 +44,7 @@ class Host implements RaftHost, GroupHost<Group> {
   readonly snapshotSchedule: SnapshotSchedule;
   readonly #logger: Logger;
   readonly #resolve: (storeId: number) => string | undefined;
+  readonly #identities: IdentityBook;
   readonly #staging: SnapshotStaging;
   readonly #inbound: Inbound;
   readonly #links: Links;
@@ -70,14 +71,14 @@ class Host implements RaftHost, GroupHost<Group> {
     this.saveSlots = new SaveSlots(this.limits.maxSnapshotSaves);
     this.snapshotSchedule = new SnapshotSchedule({ clock, scheduler, rng });
     this.#logger = options.logger;
-    const identities = new IdentityBook({
+    const identities = (this.#identities = new IdentityBook({
       clusterId,
       storeId,
       incarnation,
       bootNonce,
       featureLevel,
       address: options.address ?? "",
-    });
+    }));
     const resolve = addressBook(options, identities, () => this.#groups.values());
     this.#resolve = resolve;
     this.#staging = new SnapshotStaging(disk, options.snapshotDirectory, incarnation);
@@ -379,6 +380,13 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#staging.remove(staging).catch((error: unknown) => {
       this.#logger.log("warn", "cannot remove a staged snapshot", { staging, why: RheaError.from(error).message });
     });
+  }
+
+  forgetStores(storeIds: readonly number[]): void {
+    for (const storeId of storeIds) {
+      const isMember = [...this.#groups.values()].some(({ members }) => members.onStore(storeId) !== undefined);
+      if (!isMember) this.#identities.forget(storeId);
+    }
   }
 
   countReadRound(): void {

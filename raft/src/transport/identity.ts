@@ -31,6 +31,11 @@ export class IdentityBook {
     return this.#addresses.get(storeId);
   }
 
+  /** Forgets the lives of a store that has no members any more: it may begin anew, with an empty disk. */
+  forget(storeId: number): void {
+    this.#seen.delete(storeId);
+  }
+
   /** The first message to `toStoreId`. */
   handshake(toStoreId: number): HandshakeInit {
     const { clusterId, storeId, incarnation, bootNonce, featureLevel, address } = this.local;

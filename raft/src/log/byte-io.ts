@@ -1,4 +1,5 @@
 import { asBuffer, EMPTY_BYTES } from "@rhea/common";
+import { crcOfRange } from "./short-crc.js";
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -22,6 +23,11 @@ export class ByteWriter {
   /** Views what was written; valid until the next write. */
   slice(start = 0, end = this.length): Buffer {
     return this.#buffer.subarray(start, end);
+  }
+
+  /** CRC-32 of what was written from `start` on, continuing from `seed`. */
+  crc(start: number, seed: number): number {
+    return crcOfRange(this.#buffer, this.#view, start, this.length, seed);
   }
 
   /** Makes room for `bytes` more. */

@@ -81,7 +81,7 @@ function finishRecord(out: ByteWriter, start: number, salt: number, groupId: num
   out.setU32(start + 4, out.length - start - RECORD_HEADER_BYTES);
   out.setU48(start + 8, groupId);
   out.setU16(start + 14, kind);
-  out.setU32(start, crc32(out.slice(start + 4), salt));
+  out.setU32(start, out.crc(start + 4, salt));
 }
 
 /** Length of the record at `offset`, header and body, as its header says: unchecked. */

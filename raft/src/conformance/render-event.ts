@@ -29,6 +29,8 @@ export function renderEvent(e: RaftEvent): string {
       return `${id} became pre-candidate at term ${e.term}`;
     case "becameLeader":
       return `${id} became leader at term ${e.term}`;
+    case "campaignDeferredByPriority":
+      return `${id} does not campaign at term ${e.term}: its priority ${e.priority} is below ${e.target}`;
     case "electionStarted":
       return `${id} is starting a new election at term ${e.term}`;
     case "campaignIgnoredAsLeader":

@@ -1,4 +1,5 @@
 import { RheaError } from "@rhea/common";
+import { NO_PRIORITY } from "./priority.js";
 import { NO_LIMIT, type RaftConfig } from "./types.js";
 
 /** Is a configuration with all defaults filled in. */
@@ -31,6 +32,7 @@ export function resolveRaftConfig(config: RaftConfig): ResolvedRaftConfig {
     checkQuorum: config.checkQuorum ?? false,
     preVote: config.preVote ?? false,
     readOnlyOption: config.readOnlyOption ?? "safe",
+    priority: config.priority ?? NO_PRIORITY,
     disableProposalForwarding: config.disableProposalForwarding ?? false,
     disableConfChangeValidation: config.disableConfChangeValidation ?? false,
     stepDownOnRemoval: config.stepDownOnRemoval ?? false,
@@ -44,6 +46,9 @@ export function resolveRaftConfig(config: RaftConfig): ResolvedRaftConfig {
   require(resolved.maxInflightBytes >= maxSizePerMsg ||
     resolved.maxInflightBytes ===
       NO_LIMIT, `maxInflightBytes is ${resolved.maxInflightBytes}: it must be at least maxSizePerMsg (${maxSizePerMsg})`);
+  require(Number.isSafeInteger(resolved.priority) &&
+    resolved.priority >=
+      NO_PRIORITY, `priority is ${resolved.priority}: it must be -1 (off), 0 (never elected) or a whole number above`);
   require(resolved.readOnlyOption === "safe" ||
     resolved.checkQuorum, "readOnlyOption is leaseBased: that needs checkQuorum, else an old leader never notices that it is one");
   return resolved;

@@ -58,6 +58,12 @@ export type RaftEvent = { readonly id: PeerId } & (
   | { readonly kind: "campaignIgnoredUnpromotable" }
   | { readonly kind: "campaignIgnoredPendingConfChange"; readonly term: number }
   | {
+      readonly kind: "campaignDeferredByPriority";
+      readonly term: number;
+      readonly priority: number;
+      readonly target: number;
+    }
+  | {
       readonly kind: "voteRequested";
       readonly last: LogPosition;
       readonly type: MessageType;
@@ -190,6 +196,7 @@ export type RaftEventBody = RaftEvent extends infer E ? (E extends RaftEvent ? O
 
 const DEBUG_EVENTS: ReadonlySet<RaftEvent["kind"]> = new Set([
   "campaignIgnoredAsLeader",
+  "campaignDeferredByPriority",
   "proposalDroppedInTransfer",
   "autoLeaveNotInitiated",
   "noProgress",

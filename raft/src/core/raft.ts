@@ -6,6 +6,8 @@ import { FIRST_RESET_TERM, generationOf } from "./generation.js";
 import { makeMessage, waitsForStorage } from "./message.js";
 import { ProgressTracker, voterIds } from "./tracker.js";
 import { RaftLog } from "./raft-log.js";
+import { Lease } from "./lease.js";
+import { allowsCampaign } from "./priority.js";
 import { ReadOnlyQueue } from "./read-only.js";
 import { broadcastAppend, maybeSendAppend } from "./replication.js";
 import { releaseConfirmedReads } from "./reads.js";
@@ -37,6 +39,7 @@ export type CampaignType = "preElection" | "election" | "transfer";
 /** Marks vote requests that a leader asked for: leases do not hold them up. */
 export const TRANSFER_CONTEXT: Uint8Array = Buffer.from("CampaignTransfer");
 
+const NO_PRIORITIES: ReadonlyMap<PeerId, number> = new Map();
 const HUP = makeMessage({ type: "hup" });
 const BEAT = makeMessage({ type: "beat" });
 const CHECK_QUORUM = makeMessage({ type: "checkQuorum" });
@@ -71,6 +74,16 @@ export class Raft {
   leadTransferee: PeerId = NO_PEER;
   /** Says that this leader told another peer to campaign at once, which breaks what leases rely on until the term ends. */
   leaseForfeited = false;
+  /** Is present where the configuration asks for lease reads. */
+  readonly lease: Lease | undefined;
+  /** Is the ticks since this peer started. */
+  ticks = 0;
+  /** Is the election priorities of the members, as far as the host told them; this peer's own in here overrides its configured one. */
+  priorities: ReadonlyMap<PeerId, number> = NO_PRIORITIES;
+  /** Is the election timeouts that passed since this peer last knew a leader; counted only by peers with a priority. */
+  timeoutsWithoutLeader = 0;
+  /** Says that this peer ran before, so that it may owe a leader not to vote within an election timeout of its last heartbeat. */
+  readonly #hasRunBefore: boolean;
   /** Invariant: at or beyond the index of the last membership change not applied; further changes wait until it is applied. */
   pendingConfIndex = 0;
   /** Is the leader's estimate, never too high, of the payload bytes in its uncommitted tail. */
@@ -90,8 +103,11 @@ export class Raft {
         onEvent({ ...event, id: this.id });
       });
     const { storage, applied, maxCommittedSizePerReady } = this.config;
+    const { readOnlyOption, electionTick } = this.config;
+    this.lease = readOnlyOption === "leaseBased" ? new Lease(electionTick) : undefined;
     this.log = new RaftLog(storage, maxCommittedSizePerReady, this.emit);
     const { hardState, confState } = storage.initialState();
+    this.#hasRunBefore = hardState.term > 0;
     const last = this.log.last();
     this.switchMembership(restoreMembership(confState, this.#newMemberOptions()));
     if (hardState.term !== 0 || hardState.vote !== 0 || hardState.commit !== 0) this.#loadHardState(hardState);
@@ -109,12 +125,13 @@ export class Raft {
 
   /** Lets one tick pass. */
   tick(): void {
+    this.ticks++;
     this.electionElapsed++;
     if (this.state === "leader") {
       this.#tickLeader();
     } else if (this.electionElapsed >= this.randomizedElectionTimeout && this.isPromotable()) {
       this.electionElapsed = 0;
-      this.step(HUP);
+      if (allowsCampaign(this)) this.step(HUP);
     }
   }
 
@@ -192,6 +209,7 @@ export class Raft {
   becomeFollower(term: number, lead: PeerId): void {
     this.#reset(term);
     this.lead = lead;
+    if (lead !== NO_PEER) this.timeoutsWithoutLeader = 0;
     this.state = "follower";
     this.emit?.({ kind: "becameFollower", term: this.term });
   }
@@ -217,6 +235,7 @@ export class Raft {
     if (this.state === "follower") throw new InvariantError(`peer ${this.id}: a follower cannot become leader`);
     this.#reset(this.term);
     this.lead = this.id;
+    this.timeoutsWithoutLeader = 0;
     this.state = "leader";
     const self = this.tracker.get(this.id);
     if (self === undefined) throw new InvariantError(`peer ${this.id}: won an election without being a member`);
@@ -379,9 +398,11 @@ export class Raft {
     if (m.type === "vote" || m.type === "preVote") {
       const forced = m.context !== undefined && Buffer.compare(m.context, TRANSFER_CONTEXT) === 0;
       const inLease =
-        this.config.checkQuorum && this.lead !== NO_PEER && this.electionElapsed < this.config.electionTick;
+        this.config.checkQuorum &&
+        ((this.lead !== NO_PEER && this.electionElapsed < this.config.electionTick) || this.#mayOweLease());
       if (inLease && !forced) {
-        const remainingTicks = this.config.electionTick - this.electionElapsed;
+        const elapsed = this.#mayOweLease() ? this.ticks : this.electionElapsed;
+        const remainingTicks = this.config.electionTick - elapsed;
         this.emit?.({ kind: "voteIgnoredInLease", remainingTicks, ...this.#judgement(m) });
         return false;
       }
@@ -392,6 +413,11 @@ export class Raft {
     const fromLeader = m.type === "app" || m.type === "heartbeat" || m.type === "snap";
     this.becomeFollower(m.term, fromLeader ? m.from : NO_PEER);
     return true;
+  }
+
+  /** Says whether a leader may still count on what this peer answered before it was restarted. */
+  #mayOweLease(): boolean {
+    return this.#hasRunBefore && this.lease !== undefined && this.ticks < this.config.electionTick;
   }
 
   #refuseLowerTerm(m: Message): void {
@@ -454,6 +480,7 @@ export class Raft {
     this.randomizedElectionTimeout = electionTick + random(electionTick);
     this.leadTransferee = NO_PEER;
     this.leaseForfeited = false;
+    this.lease?.void();
     this.tracker.votes.clear();
     const last = this.log.lastIndex();
     for (const pr of this.tracker.members) pr.reset(last + 1, pr.id === this.id ? last : 0);

@@ -3,6 +3,7 @@ import { encodeConfChange, encodeConfChangeV2 } from "./conf-change-codec.js";
 import { entriesSize } from "./entry-size.js";
 import { ProposalDroppedError } from "./errors.js";
 import { isLocalMessage, isResponseMessage, makeMessage } from "./message.js";
+import { checkPriorities } from "./priority.js";
 import { Raft } from "./raft.js";
 import { isFollowerSettled, isMajority, isSettled, resume } from "./rest.js";
 import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, NO_PEER } from "./types.js";
@@ -98,7 +99,10 @@ export class RawNode {
     resume(this.#raft, ticks);
   }
 
-  /** Starts an election now, unless this peer leads or must not be elected. */
+  /**
+   * Starts an election now, unless this peer leads or must not be elected. With lease reads only if no leader can hold a lease any more:
+   * this peer votes for itself, whatever it answered to a leader.
+   */
   campaign(): void {
     this.#raft.step(makeMessage({ type: "hup" }));
   }
@@ -223,6 +227,26 @@ export class RawNode {
     this.#raft.step(
       makeMessage({ type: "readIndex", entries: [{ term: 0, index: 0, type: "normal", data: requestCtx }] }),
     );
+  }
+
+  /**
+   * Ends the lease of a leader with lease reads: for hosts that notice that time passed without ticks (a stalled loop, a machine that
+   * slept, a disk that did not answer). Reads go the safe way until a quorum answers a heartbeat sent after this call. Never harmful.
+   */
+  voidLease(): void {
+    this.#raft.lease?.void();
+  }
+
+  /**
+   * Tells the election priorities of the members (-1 none, 0 never elected; default: none but this peer's own `RaftConfig.priority`,
+   * which this map overrides if it holds it). Only a peer with a priority of its own asks for them: it campaigns only if no voter's is
+   * higher; with every second election timeout without a leader it takes a fifth off, but 10 at least, of what it asks for.
+   * A leadership transfer and `campaign()` do not ask. The map is kept: give a new one when priorities change.
+   * @throws RheaError INVALID_ARGUMENT naming the peer whose priority is no whole number of -1 or more.
+   */
+  setPriorities(priorities: ReadonlyMap<PeerId, number>): void {
+    checkPriorities(priorities);
+    this.#raft.priorities = priorities;
   }
 
   /** Asks the leader (this peer or another) to hand leadership to `transferee`, a voter; it has one election timeout to succeed. */

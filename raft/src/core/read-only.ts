@@ -46,6 +46,11 @@ export class ReadOnlyQueue implements AckedIndexer {
     return this.#pending.at(-1)?.sequence ?? 0;
   }
 
+  /** Returns the next number, of a round that carries no read of its own. */
+  nextSequence(): number {
+    return ++this.#lastSequence;
+  }
+
   /** Adds a read and returns its sequence. */
   add(index: number, request: Message): number {
     this.#lastSequence++;
@@ -61,9 +66,14 @@ export class ReadOnlyQueue implements AckedIndexer {
     return this.#acked.get(id) ?? 0;
   }
 
+  /** Returns the highest number that a quorum has vouched for. */
+  confirmed(conf: ConfState): number {
+    return jointCommittedIndex(conf.voters, conf.votersOutgoing, this);
+  }
+
   /** Takes out the reads that a quorum has vouched for, oldest first. */
   takeConfirmed(conf: ConfState): readonly PendingRead[] {
-    const confirmed = jointCommittedIndex(conf.voters, conf.votersOutgoing, this);
+    const confirmed = this.confirmed(conf);
     let count = 0;
     while (count < this.#pending.length && (this.#pending[count] as PendingRead).sequence <= confirmed) count++;
     return this.#pending.splice(0, count);

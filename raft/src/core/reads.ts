@@ -10,7 +10,7 @@ export function handleRead(r: Raft, m: Message): void {
     r.postponedReads.push(m);
     return;
   }
-  const byLease = r.config.readOnlyOption === "leaseBased" && !r.leaseForfeited;
+  const byLease = !r.leaseForfeited && r.lease?.isHeld(r.ticks) === true;
   if (byLease || (r.tracker.isSingleton && r.tracker.conf.voters[0] === r.id)) {
     answerRead(r, m, r.log.committed);
     return;

@@ -50,5 +50,6 @@ export function resume(r: Raft, ticks: number): void {
   }
   r.electionElapsed = 0;
   r.heartbeatElapsed = ticks;
+  r.lease?.void();
   for (const pr of r.tracker.members) if (pr.id !== r.id) pr.recentActive = false;
 }

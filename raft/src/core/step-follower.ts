@@ -84,6 +84,7 @@ export function handleSnapshot(r: Raft, m: Message): void {
 
 function hearFromLeader(r: Raft, m: Message): void {
   r.electionElapsed = 0;
+  r.timeoutsWithoutLeader = 0;
   r.lead = m.from;
 }
 

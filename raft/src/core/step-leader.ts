@@ -150,8 +150,9 @@ function handleHeartbeatResp(r: Raft, pr: Progress, m: Message): void {
   // A full window gets an empty append, whose answer shows what arrived; a probed peer gets one to come back to streaming.
   if (pr.match < r.log.lastIndex() || pr.state === "probe") sendAppend(r, pr);
   const sequence = decodeReadSequence(m.context);
-  if (sequence === 0 || r.reads.isEmpty) return;
+  if (sequence === 0 || (r.reads.isEmpty && r.lease === undefined)) return;
   r.reads.ack(m.from, sequence);
+  r.lease?.confirm(r.reads.confirmed(r.tracker.conf));
   releaseConfirmedReads(r);
 }
 

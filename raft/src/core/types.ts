@@ -241,8 +241,13 @@ export interface RaftConfig {
   readonly checkQuorum?: boolean;
   /** Makes a candidate ask whether it could win before it raises its term (thesis 9.6). Default false. */
   readonly preVote?: boolean;
-  /** Default "safe". */
+  /** Default "safe". All peers of a group must have the same. */
   readonly readOnlyOption?: ReadOnlyOption;
+  /**
+   * Is this peer's election priority: -1 does without (the default), 0 is never elected unless leadership is handed over to it, above 0
+   * it campaigns only if no voter has a higher one (see `RawNode.setPriorities`), or none of those got elected for a while.
+   */
+  readonly priority?: number;
   /** Drops proposals on followers instead of forwarding them to the leader. Default false. */
   readonly disableProposalForwarding?: boolean;
   /** Lets membership changes into the log that do not fit the membership in effect; the host must then serialise them itself. Default false. */

@@ -5,10 +5,14 @@
 import { confChangeOfEntry, MemoryStorage, RawNode } from "../index.js";
 import type { Entry, Message, PeerId, RaftConfig } from "../index.js";
 
-/** Is the options a test may set for all peers. */
-export type GroupOptions = Partial<Omit<RaftConfig, "id" | "storage" | "applied">> & {
+/** Is the options a test may set for a peer. */
+export type MemberOptions = Partial<Omit<RaftConfig, "id" | "storage" | "applied">>;
+
+/** Is the options a test may set for all peers, or by `each` for some. */
+export type GroupOptions = MemberOptions & {
   readonly voters?: readonly PeerId[];
   readonly learners?: readonly PeerId[];
+  readonly each?: (id: PeerId) => MemberOptions;
 };
 
 /** Is one peer with its disk and what its state machine got. */
@@ -28,14 +32,15 @@ export class Group {
   inTransit: Message[] = [];
   /** Says whether a message reaches its receiver; tests replace it to cut links. */
   passes: (m: Message) => boolean = () => true;
-  readonly #options: GroupOptions;
+  readonly #options: MemberOptions;
+  #each: (id: PeerId) => MemberOptions;
 
-  constructor(options: GroupOptions = {}) {
+  constructor({ voters = [1, 2, 3], learners = [], each = () => ({}), ...options }: GroupOptions = {}) {
     this.#options = options;
-    const voters = options.voters ?? [1, 2, 3];
+    this.#each = each;
     const confState = {
       voters,
-      learners: options.learners ?? [],
+      learners,
       votersOutgoing: [],
       learnersNext: [],
       autoLeave: false,
@@ -63,6 +68,17 @@ export class Group {
     const member = this.get(id);
     member.applied.length = 0;
     member.raw = this.#start(id, member.storage, member.storage.firstIndex() - 1);
+  }
+
+  /** Changes what peers are started with from now on. */
+  reconfigure(each: (id: PeerId) => MemberOptions): void {
+    this.#each = each;
+  }
+
+  /** Starts a peer that knows nothing: not even of which group it is a member. */
+  join(id: PeerId): void {
+    const storage = new MemoryStorage();
+    this.members.set(id, { id, storage, applied: [], reads: [], raw: this.#start(id, storage, 0) });
   }
 
   /** Carries out all that one peer has to do; its messages go in transit. */
@@ -127,7 +143,7 @@ export class Group {
   }
 
   #start(id: PeerId, storage: MemoryStorage, applied: number): RawNode {
-    const { voters: _voters, learners: _learners, ...options } = this.#options;
+    const options = { ...this.#options, ...this.#each(id) };
     // A fixed sequence per peer, so that a run can be repeated; equal timeouts for ever would let a peer that cannot win elections
     // keep those that could from trying.
     let state = id;

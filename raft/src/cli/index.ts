@@ -12,3 +12,12 @@ export {
   storeIdOf,
   type Configuration,
 } from "./configuration.js";
+export {
+  createCliService,
+  type CliCallOptions,
+  type CliService,
+  type CliServiceOptions,
+  type GivenConfiguration,
+  type RebalanceResult,
+} from "./cli-service.js";
+export { createRouteTable, type RouteTable } from "./route-table.js";

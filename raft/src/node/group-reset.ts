@@ -5,7 +5,7 @@ import type { GroupLog, LogRecord } from "../log/api.js";
 import type { HostLimits, PeerInfo } from "./api.js";
 import { deferred, type Deferred } from "./deferred.js";
 import { changeBusy } from "./node-errors.js";
-import { checkReset, isConfiguration, resetRecords, type ResetPlace } from "./reset-peers.js";
+import { checkReset, isConfiguration, resetRecords, withId, type ResetPlace } from "./reset-peers.js";
 
 /** Election timeouts after which a peer that is never still is given up. */
 const PATIENCE = 10;
@@ -47,8 +47,9 @@ export class GroupReset {
   }
 
   /** Takes a configuration by force; resolves when it is in effect here. */
-  async run(peers: readonly PeerInfo[]): Promise<void> {
+  async run(named: readonly PeerInfo[]): Promise<void> {
     const { groupId, members, confState } = this.#target;
+    const peers = named.map((peer) => withId(members, peer));
     checkReset(this.#target, peers);
     if (this.#isRunning) throw changeBusy(groupId);
     if (isConfiguration(members, confState, peers)) return;

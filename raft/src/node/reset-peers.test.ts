@@ -125,7 +125,7 @@ describe("raft host: a configuration set by force", () => {
     const cases: readonly [PeerInfo[], RegExp][] = [
       [[voter(lost[0].storeId)], /is here and not in the list/],
       [[{ ...voter(left.storeId), role: "learner" }, voter(lost[0].storeId)], /would not vote/],
-      [[voter(left.storeId), { peerId: 0, storeId: 9, role: "voter" }], /store 9 has no id/],
+      [[voter(left.storeId), { peerId: 0, storeId: 9, role: "voter" }], /store 9 is no member, and has no id/],
       [[voter(left.storeId), { ...voter(lost[0].storeId), storeId: 9 }], /not 9/],
     ];
     for (const [peers, why] of cases) match((await finish(left.node().resetPeers(peers)))?.message ?? "", why);

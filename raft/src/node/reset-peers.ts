@@ -9,12 +9,18 @@ import type { GroupLog, LogRecord } from "../log/api.js";
 import type { PeerInfo } from "./api.js";
 import { encodeChangeContext } from "./change-context.js";
 import { requireList } from "./conf-goals.js";
+import { findMember } from "./conf-plan.js";
 
 /** A peer that is to take a configuration by force. */
 export interface ResetPlace {
   readonly groupId: number;
   readonly peerId: PeerId;
   readonly members: readonly PeerInfo[];
+}
+
+/** Gives a peer that is named by its store only the id it has as a member. */
+export function withId(members: readonly PeerInfo[], peer: PeerInfo): PeerInfo {
+  return peer.peerId === 0 ? { ...peer, peerId: findMember(members, peer)?.peerId ?? 0 } : peer;
 }
 
 /**
@@ -31,7 +37,8 @@ export function checkReset({ groupId, peerId, members }: ResetPlace, peers: read
   if (self === undefined) throw refuse(`peer ${peerId} is here and not in the list`);
   if (self.role !== "voter") throw refuse(`peer ${peerId} is here and would not vote`);
   const nameless = peers.find((peer) => peer.peerId === 0);
-  if (nameless !== undefined) throw refuse(`the peer on store ${nameless.storeId} has no id`);
+  if (nameless !== undefined)
+    throw refuse(`the peer on store ${nameless.storeId} is no member, and has no id: add it afterwards`);
   for (const peer of peers) {
     const member = members.find((known) => known.peerId === peer.peerId);
     if (member === undefined || member.storeId === peer.storeId) continue;

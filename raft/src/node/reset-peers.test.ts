@@ -104,6 +104,19 @@ describe("raft host: a configuration set by force", () => {
     deepEqual(left.node().status().confState.voters, [11, 12, 13]);
   });
 
+  it("does not ask the state machine whether it agrees", async () => {
+    const { left } = await loseQuorum();
+    const asked: boolean[] = [];
+    left.machine().accept = ({ isForced }) => {
+      asked.push(isForced);
+      return false;
+    };
+    await succeed(left.node().resetPeers([voter(left.storeId)]));
+    deepEqual(asked, [true]);
+    deepEqual(left.data.get(7)?.confState.voters, [10 + left.storeId]);
+    await writeAlone(left, "two");
+  });
+
   it("keeps what was in the log uncommitted", async () => {
     const leader = await world.elected();
     world.net.isolate(leader.name, world.names);
@@ -135,6 +148,7 @@ describe("raft host: a configuration set by force", () => {
   it("is refused when a leader shows itself while it waits", async () => {
     const { left } = await loseQuorum();
     const request = left.node().resetPeers([voter(left.storeId)]);
+    await world.time.run(300);
     world.net.heal();
     equal((await finish(request))?.code, "OPERATION_REFUSED");
     await world.write("two");

@@ -91,30 +91,60 @@ export function boundDamage(place: BadPlace, end: number, endSequence: number | 
 }
 
 /**
- * Finds out which records of a damaged frame are good and which groups miss one.
+ * Finds out which records of a damaged frame are good and which groups miss one. A record that also stands elsewhere in the segment does not count:
+ * nothing in it says where it belongs, so it may be the copy of a block that a disk wrote to the wrong place. `frames` are all frames of the segment that could
+ * be bounded.
  * @throws RheaError CORRUPTION when both group lists are damaged.
  */
-export function salvageFrame(place: BadPlace, frame: FrameBounds): Salvage {
+export function salvageFrame(place: BadPlace, frame: FrameBounds, frames: readonly FrameBounds[]): Salvage {
   const { segment, salt } = place;
   const listed = readLists(segment, frame, salt);
   if (listed === undefined) throw unreadable(place, frame.offset, "both of its group lists are unreadable");
   const view = viewOf(segment);
-  const records: number[] = [];
+  const intact = recordOffsets(view, frame).filter((offset) =>
+    isRecordIntact(segment, view, offset, recordBytesAt(view, offset), salt),
+  );
+  const copied = copiesAmong(segment, intact, frames);
+  const records = intact.filter((offset) => !copied.has(offset));
   const found = new Map<number, number>();
-  const end = frame.offset + FRAME_HEADER_BYTES + frame.recordBytes;
+  for (const offset of records) {
+    const groupId = recordGroupAt(view, offset);
+    found.set(groupId, (found.get(groupId) ?? 0) + 1);
+  }
+  const lost = listed.filter((group) => (found.get(group.groupId) ?? 0) < group.records);
+  return { records, lostGroups: lost.map((group) => group.groupId) };
+}
+
+/** Where the records of a frame begin, as far as their lengths can be followed. */
+function recordOffsets(view: DataView, frame: FrameBounds): number[] {
+  const offsets: number[] = [];
+  const end = Math.min(frame.offset + FRAME_HEADER_BYTES + frame.recordBytes, view.byteLength);
   let offset = frame.offset + FRAME_HEADER_BYTES;
   while (offset + RECORD_HEADER_BYTES <= end) {
     const length = recordBytesAt(view, offset);
     if (offset + length > end) break;
-    if (isRecordIntact(segment, view, offset, length, salt)) {
-      records.push(offset);
-      const groupId = recordGroupAt(view, offset);
-      found.set(groupId, (found.get(groupId) ?? 0) + 1);
-    }
+    offsets.push(offset);
     offset += length;
   }
-  const lost = listed.filter((group) => (found.get(group.groupId) ?? 0) < group.records);
-  return { records, lostGroups: lost.map((group) => group.groupId) };
+  return offsets;
+}
+
+/** Those of some records whose bytes are a record at another place too. */
+function copiesAmong(segment: Buffer, records: readonly number[], frames: readonly FrameBounds[]): Set<number> {
+  const view = viewOf(segment);
+  const byCrc = new Map<number, number[]>();
+  for (const offset of records) {
+    const crc = view.getUint32(offset, true);
+    byCrc.set(crc, [...(byCrc.get(crc) ?? []), offset]);
+  }
+  const copied = new Set<number>();
+  for (const other of frames.flatMap((frame) => recordOffsets(view, frame))) {
+    const length = recordBytesAt(view, other);
+    const alike = (offset: number): boolean =>
+      offset !== other && segment.compare(segment, other, other + length, offset, offset + length) === 0;
+    for (const offset of byCrc.get(view.getUint32(other, true)) ?? []) if (alike(offset)) copied.add(offset);
+  }
+  return copied;
 }
 
 /** Builds the error that refuses the whole log. */

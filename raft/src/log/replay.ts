@@ -120,8 +120,10 @@ export class Replay {
   #passDamage(segment: ReplaySegment, place: BadPlace): number {
     const next = place.later[0];
     const end = next?.offset ?? segment.bytes.length;
-    for (const frame of boundDamage(place, end, next?.sequence)) {
-      const { records, lostGroups } = salvageFrame(place, frame);
+    const damaged = boundDamage(place, end, next?.sequence);
+    const frames = [...findFrameHeaders(segment.bytes, segment.headBytes, segment.salt), ...damaged];
+    for (const frame of damaged) {
+      const { records, lostGroups } = salvageFrame(place, frame, frames);
       const where = `${segment.path} offset ${frame.offset}: frame ${frame.sequence} is damaged`;
       this.#logger.log("error", `${where}: ${records.length} records are good, ${lostGroups.length} groups lost some`, {
         lostGroups: lostGroups.slice(0, 20),

@@ -6,7 +6,7 @@ import { EMPTY_BYTES, InvariantError, RheaError } from "@rhea/common";
 import { nextConfState } from "../core/index.js";
 import type { ConfChangeV2, ConfState, Entry, Message } from "../core/types.js";
 import type { SavedSnapshot, SnapshotFiles, SnapshotPosition } from "../snapshot/api.js";
-import type { CommittedEntry, PeerInfo, StateMachine } from "./api.js";
+import type { CommittedEntry, PeerInfo, StateMachine, Task } from "./api.js";
 import { decodeChangeContext } from "./change-context.js";
 import { changeOfEntry, NO_CHANGE, type MemberList } from "./membership.js";
 import { confStateOf } from "./reset-peers.js";
@@ -40,8 +40,10 @@ export interface ApplyTarget {
   readonly groupId: number;
   readonly stateMachine: StateMachine;
   readonly members: MemberList;
-  /** The context of an entry that was proposed here. */
-  takeContext(entry: Entry): unknown;
+  /** The task of an entry that was proposed here. */
+  takeTask(entry: Entry): Task | undefined;
+  /** Tells the proposer of an entry that it is committed, before it is applied. */
+  tellCommitted(task: Task, index: number, term: number): void;
   /** Puts a change into effect in the core. */
   applyConfChange(change: ConfChangeV2): ConfState;
   /** Puts a whole configuration into effect in the core. */
@@ -154,7 +156,9 @@ export class Applier {
       if (entry.type !== "normal") break;
       const { index, term, data } = entry;
       this.appliedBytes += data.length;
-      batch.push({ index, term, data, context: this.#target.takeContext(entry) });
+      const task = this.#target.takeTask(entry);
+      if (task?.onCommitted !== undefined) this.#target.tellCommitted(task, index, term);
+      batch.push({ index, term, data, context: task?.context });
       this.#position++;
     }
     this.#applyBatch(batch);
@@ -193,7 +197,7 @@ export class Applier {
       this.#fail(what, new RheaError("INTERNAL", why));
       return;
     }
-    this.#target.takeContext(entry);
+    this.#target.takeTask(entry);
     try {
       const change = changeOfEntry(entry);
       const { peers: named, isReset } = decodeChangeContext(change.context);

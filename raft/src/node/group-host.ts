@@ -4,6 +4,7 @@ import type { HardState, Message, PeerId } from "../core/types.js";
 import type { LogRecord } from "../log/api.js";
 import type { HostLimits, RaftHostOptions } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
+import type { ProposalBudget } from "./proposal-budget.js";
 import type { SaveSlots } from "./save-slots.js";
 import type { SnapshotSchedule } from "./snapshot-schedule.js";
 
@@ -39,6 +40,8 @@ export interface GroupHost<Group> {
   markForUpkeep(group: Group): void;
   /** Ends a group's rest because of a message from this store, before its core is touched. */
   wake(group: Group, byStore: number): void;
+  /** Whether a group may campaign now: not while too many do. If it may, it is counted. */
+  mayCampaign(group: Group): boolean;
   send(group: Group, message: Message): void;
   sendSnapshot(group: Group, message: Message): void;
   /** Writes the `installed` record and removes the staged files. */
@@ -47,6 +50,8 @@ export interface GroupHost<Group> {
   readStaged(file: string): Promise<InstalledSnapshot>;
   /** Limits the snapshots saved at once in this process. */
   readonly saveSlots: SaveSlots;
+  /** Bounds the proposals of all groups of this process. */
+  readonly proposalBudget: ProposalBudget;
   /** Saves snapshots when they are due. */
   readonly snapshotSchedule: SnapshotSchedule;
   /** Excludes a peer for good; returns the error to tell. */
@@ -62,4 +67,6 @@ export interface GroupHost<Group> {
 export interface PeerPlace {
   readonly peerId: PeerId;
   readonly storeId: number;
+  /** Where its members say so. */
+  readonly address?: string;
 }

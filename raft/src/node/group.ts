@@ -1,10 +1,12 @@
 /** One group's peer: the core, its log, its state machine, and what users wait for. The host visits it in its turn when it is dirty. */
 import { InvariantError, RheaError, type Logger } from "@rhea/common";
-import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, ProposalDroppedError, RawNode } from "../core/index.js";
+import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, RawNode } from "../core/index.js";
 import type { ConfChangeV2, ConfState, Entry, Message, PeerId } from "../core/types.js";
 import type { GroupLog } from "../log/api.js";
-import type { ChangeOptions, GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
-import { Applier, type ApplyTarget, type InstalledSnapshot, type SnapshotToLoad } from "./apply.js";
+import type { GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
+import { AdminCalls } from "./admin-calls.js";
+import { Applier, type ApplyTarget, type InstalledSnapshot } from "./apply.js";
+import { ClientRequests } from "./client-requests.js";
 import { Contacts } from "./contacts.js";
 import { coreConfig } from "./core-config.js";
 import { deferred } from "./deferred.js";
@@ -12,19 +14,16 @@ import { GroupAdmin } from "./group-admin.js";
 import type { AwaitedAppend, GroupHost, PeerPlace, TurnOutput } from "./group-host.js";
 import { LogCutter } from "./log-cutter.js";
 import { MemberList } from "./membership.js";
-import { closing, leadershipLost, noLeader, notLeader, perhapsApplied } from "./node-errors.js";
-import { NodeSnapshots } from "./node-snapshots.js";
+import { closing, leadershipLost, notLeader, perhapsApplied } from "./node-errors.js";
 import { nodeStatus } from "./node-status.js";
 import { Notices } from "./notices.js";
-import { ProposalQueue } from "./proposals.js";
 import { QuietSlot } from "./quiet-slot.js";
-import { ReadRounds } from "./read-index.js";
 import { RoleWatch } from "./role-watch.js";
 import type { ResolvedSnapshotOptions } from "./snapshot-options.js";
+import type { SnapshotSource } from "./snapshot-source.js";
 import type { SnapshotStaging } from "./snapshot-staging.js";
-import { lendForSending, saveForSending, type SnapshotSource } from "./snapshot-source.js";
 import { StagedSlot, type StagedDone } from "./staged-slot.js";
-import { planStart, type StartPlan } from "./startup.js";
+import { StateKeeper } from "./state-keeper.js";
 import { LogStorage } from "./storage-adapter.js";
 import { StoreOrders } from "./store-orders.js";
 import { liveFollowers } from "./truncation.js";
@@ -33,7 +32,7 @@ import { liveFollowers } from "./truncation.js";
 const MAX_READIES_PER_TURN = 8;
 
 /** One group's peer in this process. */
-export class Group implements RaftNode, ApplyTarget {
+export class Group extends AdminCalls implements RaftNode, ApplyTarget {
   readonly groupId: number;
   readonly peerId: PeerId;
   readonly stateMachine: StateMachine;
@@ -47,8 +46,7 @@ export class Group implements RaftNode, ApplyTarget {
   readonly quiet = new QuietSlot();
   readonly #logger: Logger;
   readonly #applier: Applier;
-  readonly #proposals: ProposalQueue;
-  readonly #reads: ReadRounds;
+  readonly #requests: ClientRequests;
   readonly #contacts: Contacts;
   #raw: RawNode | undefined;
   #state: "resuming" | "running" | "error" | "shutdown" = "resuming";
@@ -59,11 +57,9 @@ export class Group implements RaftNode, ApplyTarget {
   #orders: StoreOrders;
   readonly #notices: Notices;
   readonly #cutter: LogCutter;
-  readonly #snapshots: NodeSnapshots | undefined;
+  readonly #keeper: StateKeeper;
   readonly #started = deferred();
   readonly #role = new RoleWatch();
-  /** Tick at which proposals of lost leaderships are given up; 0: none. */
-  #dropProposalsAt = 0;
   #candidateHeardMs = -Infinity;
 
   constructor(
@@ -73,6 +69,7 @@ export class Group implements RaftNode, ApplyTarget {
     held: boolean,
     snapshots: ResolvedSnapshotOptions | undefined,
   ) {
+    super();
     const { groupId, peerId, stateMachine, applied = 0, confState, peers } = options;
     this.host = host;
     this.log = log;
@@ -89,36 +86,24 @@ export class Group implements RaftNode, ApplyTarget {
     this.#notices = new Notices(stateMachine);
     this.#cutter = new LogCutter(log, host.limits);
     this.#applier = new Applier(this, applied, confState);
-    this.#proposals = new ProposalQueue(host.limits.maxPendingProposals, (context, error) => {
-      this.#notices.addDropped(context, error);
-      host.markDirty(this);
-    });
-    this.#reads = new ReadRounds(host.options.rng.bytes(8));
+    this.#requests = new ClientRequests(this, this.#notices);
     this.admin = new GroupAdmin(this);
-    this.#snapshots = snapshots === undefined ? undefined : this.#makeSnapshots(snapshots);
+    this.#keeper = new StateKeeper(this, this.#applier, snapshots);
     if (held) this.#held = [];
   }
 
   /** Starts the core, after loading what the state machine has to have before. */
   start(campaignAtOnce: boolean): void {
-    if (this.log.pendingInstall === undefined && this.#snapshots === undefined) {
+    if (this.#keeper.isReady) {
       this.#startCore(campaignAtOnce);
       return;
     }
-    planStart({
-      groupId: this.groupId,
-      log: this.log,
-      snapshots: this.#snapshots,
-      isNew: this.#held !== undefined,
-      hasMembers: this.#applier.confState.voters.length > 0,
-      readStaged: (file) => this.host.readStaged(file),
-      installation: (snapshot) => this.#installation(snapshot),
-      condemn: (reason) => this.host.condemn(this.groupId, reason),
-    })
-      .then((plan) => this.#followPlan(plan, campaignAtOnce))
-      .catch((error: unknown) => {
-        this.fail(RheaError.from(error));
-      });
+    const begin = (): void => {
+      if (this.#state === "resuming") this.#startCore(campaignAtOnce);
+    };
+    this.#keeper.start(this.#held !== undefined, begin).catch((error: unknown) => {
+      this.fail(RheaError.from(error));
+    });
   }
 
   // --- what users of the node see ---
@@ -140,93 +125,27 @@ export class Group implements RaftNode, ApplyTarget {
   }
 
   apply(task: Task): void {
-    const raw = this.#requireLeader();
-    const { term, leadTransferee } = raw.basicStatus();
-    if (task.expectedTerm !== undefined && task.expectedTerm !== term) {
-      const terms = `${term}, not ${task.expectedTerm}`;
-      throw new RheaError("PROPOSAL_DROPPED", `group ${this.groupId} is in term ${terms}: the proposal was not made`);
-    }
-    if (leadTransferee !== 0) throw new ProposalDroppedError("transferring");
-    if (this.#proposals.isFull) {
-      const { maxPendingProposals } = this.host.limits;
-      const message = `group ${this.groupId}: ${maxPendingProposals} proposals are waiting: repeat later`;
-      throw new RheaError("SERVER_BUSY", message, { details: { regionId: this.groupId, retryAfterMs: 50 } });
-    }
-    this.#proposals.add(task);
-    this.host.markDirty(this);
+    this.#requests.apply(this.#requireLeader(), task);
   }
 
   readIndex(): Promise<void> {
     if (this.#state !== "running") return Promise.reject(this.#error ?? closing(this.groupId));
-    this.host.markDirty(this);
-    return this.#reads.read();
+    return this.#requests.read();
   }
 
-  addPeer(peer: PeerInfo, options?: ChangeOptions): Promise<void> {
-    return this.admin.change({ kind: "addPeer", peer }, options);
-  }
-
-  removePeer(peerId: PeerId): Promise<void> {
-    return this.admin.change({ kind: "removePeer", peerId });
-  }
-
-  changePeers(peers: readonly PeerInfo[], options?: ChangeOptions): Promise<void> {
-    return this.admin.change({ kind: "changePeers", peers }, options);
-  }
-
-  resetPeers(peers: readonly PeerInfo[]): Promise<void> {
-    return this.admin.resetPeers(peers);
-  }
-
-  addLearners(peers: readonly PeerInfo[]): Promise<void> {
-    return this.admin.change({ kind: "addLearners", peers });
-  }
-
-  removeLearners(peerIds: readonly PeerId[]): Promise<void> {
-    return this.admin.change({ kind: "removeLearners", peerIds });
-  }
-
-  resetLearners(peers: readonly PeerInfo[]): Promise<void> {
-    return this.admin.change({ kind: "resetLearners", peers });
-  }
-
-  learnerToFollower(peerId: PeerId, options?: ChangeOptions): Promise<void> {
-    return this.admin.change({ kind: "learnerToFollower", peerId }, options);
-  }
-
-  transferLeadershipTo(to: PeerId | "any"): Promise<void> {
-    return this.admin.transferLeadershipTo(to);
-  }
   started(): Promise<void> {
     return this.#started.promise;
   }
 
   async snapshot(): Promise<{ readonly index: number }> {
     if (this.#error !== undefined) throw this.#error;
-    if (this.#snapshots !== undefined) return { index: await this.#snapshots.save() };
-    const index = this.#durableIndex();
-    if (index === undefined) {
-      const why = "it has neither the snapshots option nor a state machine with a durableIndex";
-      throw new RheaError("OPERATION_REFUSED", `group ${this.groupId}: no snapshot can be saved: ${why}`);
-    }
-    this.considerTruncation();
-    return { index };
-  }
-
-  listAlivePeers(): readonly PeerInfo[] {
-    return this.admin.listAlive("voter");
-  }
-
-  listAliveLearners(): readonly PeerInfo[] {
-    return this.admin.listAlive("learner");
-  }
-
-  listPeers(): readonly PeerInfo[] {
-    return this.members.all;
+    return { index: await this.#keeper.save() };
   }
 
   campaign(): void {
     if (this.#state !== "running") return;
+    // A group that is read from time to time stays awake in between.
+    this.quiet.calmSince = this.host.tick;
     this.host.markDirty(this);
     this.#raw?.campaign();
   }
@@ -269,11 +188,9 @@ export class Group implements RaftNode, ApplyTarget {
   get mayRest(): boolean {
     return (
       this.#held === undefined &&
-      this.#dropProposalsAt === 0 &&
       this.#orders.isIdle &&
-      this.#reads.isEmpty &&
+      this.#requests.isIdle &&
       this.admin.isIdle &&
-      !this.#proposals.hasWaiting &&
       !this.#applier.hasWork &&
       !this.#staged.isBusy
     );
@@ -343,24 +260,22 @@ export class Group implements RaftNode, ApplyTarget {
   passTick(): void {
     const raw = this.#raw;
     if (this.#state !== "running" || raw === undefined) return;
-    raw.tick();
+    if (!raw.isElectionDue() || this.host.mayCampaign(this)) raw.tick();
     if (raw.hasReady()) this.host.markDirty(this);
-    if (!this.#reads.isEmpty) this.#tickReads(raw);
+    this.#requests.onTick(raw);
     this.admin.onTick();
-    if (this.#dropProposalsAt !== 0 && this.host.tick >= this.#dropProposalsAt) this.#giveUpProposals();
   }
 
   /** Collects what this group has to write, send and apply. Calls nothing of the embedder. */
   collect(turn: TurnOutput<Group>): void {
     const raw = this.#raw;
     if (this.#state !== "running" || raw === undefined) return;
-    if (this.#proposals.hasWaiting) this.#proposals.submit(raw, () => notLeader(this.groupId, this.leaderHint()));
-    if (this.#reads.hasNext && this.#reads.ask(raw, () => noLeader(this.groupId, "read"))) this.host.countReadRound();
+    if (this.#requests.submit(raw)) this.host.countReadRound();
     let count = 0;
     while (raw.hasReady() && count++ < MAX_READIES_PER_TURN) {
       this.#noteRole(raw);
       const { readStates, messages } = raw.ready();
-      for (const { requestCtx, index } of readStates) this.#reads.confirm(requestCtx, index);
+      for (const { requestCtx, index } of readStates) this.#requests.confirmRead(requestCtx, index);
       for (const message of messages) this.#dispatch(message, turn);
     }
     if (raw.hasReady()) this.host.markDirty(this);
@@ -380,7 +295,7 @@ export class Group implements RaftNode, ApplyTarget {
       if (this.#cutter.isWorthALook(this.applied)) this.considerTruncation();
     }
     this.#notices.tellDropped();
-    this.#reads.resolve(this.applied);
+    this.#requests.onApplied(this.applied);
   }
 
   /** The records that came with these responses are durable. */
@@ -389,8 +304,8 @@ export class Group implements RaftNode, ApplyTarget {
     if (hardState !== undefined) this.host.options.observer?.onHardState?.(this.groupId, this.peerId, hardState);
     if (this.#state !== "running") return;
     if (installed !== undefined) {
-      this.#applier.addSnapshot(this.#installation(installed));
-      this.#proposals.dropUpTo(installed.saved.index, () => leadershipLost(this.groupId, this.leaderHint()));
+      this.#applier.addSnapshot(this.#keeper.installation(installed));
+      this.#requests.onInstalled(installed.saved.index);
       this.#staged.end(undefined);
     }
     this.respond(responses);
@@ -438,7 +353,7 @@ export class Group implements RaftNode, ApplyTarget {
   /** Cuts the log as far as it may be, with the next append. */
   considerTruncation(): void {
     if (this.#state !== "running") return;
-    const durableIndex = this.#durableIndex();
+    const { durableIndex } = this.#keeper;
     if (durableIndex === undefined) return;
     const wants = this.#cutter.look(this.applied, durableIndex, () => this.#followers());
     if (!wants) return;
@@ -449,8 +364,7 @@ export class Group implements RaftNode, ApplyTarget {
 
   /** Gives the snapshot to send to a peer that the log does not serve any more. */
   openSnapshot(staging: SnapshotStaging, to: PeerId): Promise<SnapshotSource> {
-    if (this.#snapshots !== undefined) return lendForSending(this.#snapshots, to);
-    return saveForSending(staging, this.stateMachine, this.#applier.positionNow());
+    return this.#keeper.open(staging, to);
   }
 
   /** Ends everything here; users who wait are told. */
@@ -461,7 +375,12 @@ export class Group implements RaftNode, ApplyTarget {
     this.stateMachine.onShutdown?.();
   }
 
-  // --- what administration calls ---
+  // --- what requests and administration call ---
+
+  /** The outcome of what was asked under a lost leadership will not be known here. */
+  onGivenUp(): void {
+    if (!this.isLeader) this.admin.dropChange(leadershipLost(this.groupId, this.leaderHint()));
+  }
 
   requireCore(): RawNode {
     if (this.#error !== undefined) throw this.#error;
@@ -471,7 +390,8 @@ export class Group implements RaftNode, ApplyTarget {
 
   leaderHint(): PeerPlace {
     const peerId = this.leaderId;
-    return { peerId, storeId: peerId === 0 ? 0 : this.storeOf(peerId) };
+    const address = this.members.get(peerId)?.address;
+    return { peerId, storeId: peerId === 0 ? 0 : this.storeOf(peerId), ...(address === undefined ? {} : { address }) };
   }
 
   silentMs(peerId: PeerId): number {
@@ -494,8 +414,12 @@ export class Group implements RaftNode, ApplyTarget {
 
   // --- what the applier calls ---
 
-  takeContext(entry: Entry): unknown {
-    return this.#proposals.take(entry);
+  takeTask(entry: Entry): Task | undefined {
+    return this.#requests.take(entry);
+  }
+
+  tellCommitted(task: Task, index: number, term: number): void {
+    this.#requests.tellCommitted(task, index, term);
   }
 
   applyConfChange(change: ConfChangeV2) {
@@ -536,6 +460,10 @@ export class Group implements RaftNode, ApplyTarget {
     this.host.markDirty(this);
   }
 
+  wakeForUpkeep(): void {
+    this.host.markForUpkeep(this);
+  }
+
   /** Puts the peer in `error` for good. */
   fail(error: RheaError): void {
     if (this.#state === "error" || this.#state === "shutdown") return;
@@ -550,86 +478,20 @@ export class Group implements RaftNode, ApplyTarget {
 
   // --- inside ---
 
-  #makeSnapshots({ storage, keep, ...policy }: ResolvedSnapshotOptions): NodeSnapshots {
-    const { options, saveSlots } = this.host;
-    return new NodeSnapshots({
-      groupId: this.groupId,
-      peerId: this.peerId,
-      storage,
-      keep,
-      policy,
-      stateMachine: this.stateMachine,
-      slots: saveSlots,
-      logger: this.#logger,
-      nowMs: () => options.clock.monotonicMs(),
-      progress: this.#applier,
-      atRest: (pause) => {
-        this.#applier.addPause(pause);
-        this.host.markForUpkeep(this);
-      },
-      onStored: () => {
-        this.considerTruncation();
-      },
-    });
-  }
-
-  /** What there is to do when the leader's snapshot is durable here. */
-  #installation(snapshot: InstalledSnapshot): SnapshotToLoad {
-    const { saved, files } = snapshot;
-    return {
-      saved,
-      prepare: () => this.#snapshots?.adopt(snapshot, this.host.options.disk) ?? Promise.resolve(files),
-      onLoaded: () => {
-        this.host.finishInstall(this.groupId, snapshot);
-      },
-    };
-  }
-
-  async #followPlan(plan: StartPlan, campaignAtOnce: boolean): Promise<void> {
-    if (this.#state !== "resuming") return;
-    if (plan.kind === "load") {
-      const { saved, prepare, onLoaded } = plan.snapshot;
-      const begin = (): void => {
-        onLoaded();
-        this.#startCore(campaignAtOnce);
-      };
-      this.#applier.addSnapshot({ saved, prepare, onLoaded: begin });
-      this.host.markForUpkeep(this);
-      return;
-    }
-    if (plan.kind === "saveFirst") await this.#snapshots?.save();
-    if (this.#state === "resuming") this.#startCore(campaignAtOnce);
-  }
-
   #startCore(campaignAtOnce: boolean): void {
     const { options, limits } = this.host;
     const { groupId, peerId, applied } = this;
-    const storage = new LogStorage(this.log, () => this.#appliedState());
+    const storage = new LogStorage(this.log, () => this.#keeper.appliedState());
     this.#raw = new RawNode(coreConfig({ groupId, peerId, applied, storage }, limits, options));
     this.#state = "running";
     this.#started.resolve();
-    if (this.#snapshots !== undefined) this.host.snapshotSchedule.add(this.#snapshots);
+    this.#keeper.onStarted();
     const { voters } = this.#applier.confState;
     // Nobody else can be leading a group with one voter.
-    if (campaignAtOnce || (voters.length === 1 && voters[0] === this.peerId)) this.#raw.campaign();
+    if (voters.length === 1 && voters[0] === this.peerId) this.#raw.campaign();
+    else if (campaignAtOnce && this.host.mayCampaign(this)) this.#raw.campaign();
+    else if (campaignAtOnce) this.#raw.expireElectionTimeout();
     this.host.markDirty(this);
-  }
-
-  #appliedState() {
-    const { stateMachine, applied } = this;
-    const canSave = stateMachine.onSnapshotSave !== undefined;
-    const snapshotIndex = canSave
-      ? Math.min(applied, this.#snapshots?.newestIndex ?? this.#durableIndex() ?? applied)
-      : 0;
-    return { snapshotIndex, applied, confState: this.#applier.confState };
-  }
-
-  /** Up to where the state is safe without the log, and can be sent; undefined if the log is never cut. */
-  #durableIndex(): number | undefined {
-    const { stateMachine, applied } = this;
-    if (stateMachine.onSnapshotSave === undefined) return undefined;
-    const index = this.#snapshots?.oldestIndex ?? stateMachine.durableIndex?.();
-    return index === undefined ? undefined : Math.min(index, applied);
   }
 
   #requireLeader(): RawNode {
@@ -637,16 +499,6 @@ export class Group implements RaftNode, ApplyTarget {
     if (this.#state === "shutdown") throw closing(this.groupId);
     if (this.#raw === undefined || !this.isLeader) throw notLeader(this.groupId, this.leaderHint());
     return this.#raw;
-  }
-
-  #tickReads(raw: RawNode): void {
-    const { electionTicks } = this.host.limits;
-    this.#reads.tick(2 * electionTicks, () => noLeader(this.groupId, "read"));
-    if (this.host.tick % Math.ceil(electionTicks / 2) === 0) this.#repeatReads(raw, false);
-  }
-
-  #repeatReads(raw: RawNode, isNewLeader: boolean): void {
-    if (this.#reads.repeat(raw, isNewLeader)) this.host.markDirty(this);
   }
 
   /** Takes note of term, leader and role, and queues what the embedder is to hear about it. */
@@ -658,8 +510,7 @@ export class Group implements RaftNode, ApplyTarget {
     const { stopped, started, hasNewLeader } = change;
     if (stopped !== undefined) {
       this.#notices.add((stateMachine) => stateMachine.onLeaderStop?.(stopped));
-      this.#dropProposalsAt = this.host.tick + 2 * this.host.limits.electionTicks;
-      this.#reads.reject(notLeader(this.groupId, this.leaderHint()), false);
+      this.#requests.onDeposed();
     }
     if (started) {
       // All groups' heartbeats fall on the same ticks, so that one message per store carries them.
@@ -673,7 +524,7 @@ export class Group implements RaftNode, ApplyTarget {
       this.#notices.add((stateMachine) => stateMachine.onLeaderChange?.(lead, term));
       this.admin.onLeader(lead);
       this.#cutter.setLeaderTruncatedIndex(0);
-      this.#repeatReads(raw, true);
+      this.#requests.onNewLeader(raw);
     }
   }
 
@@ -705,23 +556,12 @@ export class Group implements RaftNode, ApplyTarget {
     return liveFollowers(this.peerId, this.#raw.status(), this.#contacts, this.host.nowMs);
   }
 
-  #giveUpProposals(): void {
-    this.#dropProposalsAt = 0;
-    const except = this.isLeader ? this.term : 0;
-    this.#proposals.drop(() => leadershipLost(this.groupId, this.leaderHint()), except);
-    if (!this.isLeader) this.admin.dropChange(leadershipLost(this.groupId, this.leaderHint()));
-  }
-
   #release(why: (maybeApplied: boolean) => RheaError): void {
     this.#started.reject(why(false));
-    if (this.#snapshots !== undefined) {
-      this.host.snapshotSchedule.remove(this.#snapshots);
-      this.#snapshots.close();
-    }
+    this.#keeper.close();
     this.#applier.stop();
-    this.#proposals.clear(why);
+    this.#requests.end(why);
     this.#notices.tellDropped();
-    this.#reads.reject(why(false), true);
     this.admin.reject(why(true));
     this.#staged.end(why(false));
   }

@@ -21,6 +21,8 @@ export interface HostLimits {
   readonly maxUncommittedBytes: number;
   /** Proposals waiting per group; default 16,384. Over it SERVER_BUSY. */
   readonly maxPendingProposals: number;
+  /** Bytes of proposals waiting per group; default 64 MiB. One alone may be larger. Over it SERVER_BUSY. */
+  readonly maxProposalBytes: number;
   /** Proposals waiting over all groups; default 131,072. Over it SERVER_BUSY. */
   readonly maxPendingProposalsPerProcess: number;
   /** Bytes of proposals waiting over all groups; default 256 MiB. Over it SERVER_BUSY. */
@@ -142,8 +144,8 @@ export interface HostStats {
 
 /** Many groups, one log, one transport. */
 export interface RaftHost {
-  /** Registers raft and CliService methods on a server that the owner listens with. */
-  addServices(server: RpcServer): void;
+  /** Registers raft's and, unless `cli` is false, CliService's methods on a server that the owner listens with. */
+  addServices(server: RpcServer, options?: { readonly cli?: boolean }): void;
   /** Starts time, turns and connections. */
   start(): void;
   /**

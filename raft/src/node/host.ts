@@ -6,6 +6,7 @@ import { Inbound } from "../transport/inbound.js";
 import { addressBook } from "./addresses.js";
 import type { GroupOptions, HostLimits, HostStats, RaftHost, RaftHostOptions, RaftNode } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
+import { CampaignPacer } from "./campaign-pacer.js";
 import { addCliService } from "./cli-service.js";
 import { Group } from "./group.js";
 import type { AwaitedAppend, GroupHost } from "./group-host.js";
@@ -16,6 +17,7 @@ import { resolveLimits } from "./limits.js";
 import { Links } from "./links.js";
 import { Receiving } from "./receiving.js";
 import { QuietGroups } from "./quiet-groups.js";
+import { ProposalBudget } from "./proposal-budget.js";
 import { SaveSlots } from "./save-slots.js";
 import { post } from "./sending.js";
 import { resolveSnapshotOptions } from "./snapshot-options.js";
@@ -40,6 +42,7 @@ class Host implements RaftHost, GroupHost<Group> {
   tick = 0;
   nowMs: number;
   isDiskStalled = false;
+  readonly proposalBudget: ProposalBudget;
   readonly saveSlots: SaveSlots;
   readonly snapshotSchedule: SnapshotSchedule;
   readonly #logger: Logger;
@@ -56,6 +59,7 @@ class Host implements RaftHost, GroupHost<Group> {
   readonly #ticks: Ticks;
   readonly #takeOver: TakeOver;
   readonly #quiet: QuietGroups;
+  readonly #pacer = new CampaignPacer();
   readonly #groups = new Map<number, Group>();
   #isScheduled = false;
   /** The next turn sends the digests of resting groups. */
@@ -68,6 +72,8 @@ class Host implements RaftHost, GroupHost<Group> {
     this.options = options;
     this.limits = resolveLimits(options.limits);
     this.nowMs = clock.monotonicMs();
+    const { maxPendingProposalsPerProcess, maxProposalBytesPerProcess } = this.limits;
+    this.proposalBudget = new ProposalBudget(maxPendingProposalsPerProcess, maxProposalBytesPerProcess);
     this.saveSlots = new SaveSlots(this.limits.maxSnapshotSaves);
     this.snapshotSchedule = new SnapshotSchedule({ clock, scheduler, rng });
     this.#logger = options.logger;
@@ -129,9 +135,9 @@ class Host implements RaftHost, GroupHost<Group> {
       clock,
       scheduler,
       tickMs,
-      onTick: () => {
+      onTick: (isLate) => {
         this.#runNow(() => {
-          this.#onTick();
+          this.#onTick(isLate);
         });
       },
     });
@@ -139,6 +145,7 @@ class Host implements RaftHost, GroupHost<Group> {
       rng,
       scheduler,
       tickMs,
+      mayCampaign: (group) => this.mayCampaign(group),
       run: (step) => {
         this.#runNow(step);
       },
@@ -193,9 +200,10 @@ class Host implements RaftHost, GroupHost<Group> {
 
   // --- RaftHost ---
 
-  addServices(server: RpcServer): void {
+  addServices(server: RpcServer, { cli = true }: { readonly cli?: boolean } = {}): void {
     this.#inbound.addTo(server);
     this.#receiver.addTo(server);
+    if (!cli) return;
     addCliService(server, {
       group: (groupId) => this.#groups.get(groupId),
       describeGroup: (groupId) => this.options.describeGroup?.(groupId),
@@ -330,6 +338,10 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#quiet.wake(group, byStore);
   }
 
+  mayCampaign(group: Group): boolean {
+    return this.#pacer.tryStart(group, this.tick);
+  }
+
   send(group: Group, message: Message): void {
     const { groupId } = group;
     const storeId = group.storeOf(message.to);
@@ -406,8 +418,9 @@ class Host implements RaftHost, GroupHost<Group> {
     });
   }
 
-  #onTick(): void {
+  #onTick(isLate: boolean): void {
     this.tick++;
+    this.#pacer.onTick(this.tick, isLate);
     const { tickMs, electionTicks, heartbeatTicks } = this.limits;
     const wasStalled = this.isDiskStalled;
     this.isDiskStalled = this.options.log.stats().oldestPendingMs > electionTicks * tickMs;

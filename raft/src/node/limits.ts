@@ -9,6 +9,7 @@ const DEFAULTS: HostLimits = {
   maxInflightMessages: 256,
   maxUncommittedBytes: 64 * 1024 * 1024,
   maxPendingProposals: 16_384,
+  maxProposalBytes: 64 * 1024 * 1024,
   maxPendingProposalsPerProcess: 131_072,
   maxProposalBytesPerProcess: 256 * 1024 * 1024,
   maxLogEntries: 100_000,

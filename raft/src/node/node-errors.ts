@@ -2,9 +2,13 @@
 import { RheaError } from "@rhea/common";
 import type { PeerPlace } from "./group-host.js";
 
+/** How long a caller does well to wait when bounds are reached. */
+const RETRY_AFTER_MS = 50;
+
 /** This peer does not lead. */
 export function notLeader(groupId: number, leader: PeerPlace, maybeApplied = false): RheaError {
-  const where = leader.peerId === 0 ? "its leader is unknown" : `peer ${leader.peerId} on store ${leader.storeId} does`;
+  const place = leader.address === undefined ? `on store ${leader.storeId}` : `at ${leader.address}`;
+  const where = leader.peerId === 0 ? "its leader is unknown" : `peer ${leader.peerId} ${place} does`;
   const details = {
     regionId: groupId,
     ...(leader.peerId === 0 ? {} : { leader }),
@@ -18,6 +22,12 @@ export function leadershipLost(groupId: number, leader: PeerPlace): RheaError {
   const details = { regionId: groupId, maybeApplied: true, ...(leader.peerId === 0 ? {} : { leader }) };
   const message = `group ${groupId}: leadership was lost before the entry committed: it may still be applied`;
   return new RheaError("NOT_LEADER", message, { details });
+}
+
+/** Bounds on what may wait are reached. */
+export function busy(groupId: number, why: string): RheaError {
+  const details = { regionId: groupId, retryAfterMs: RETRY_AFTER_MS };
+  return new RheaError("SERVER_BUSY", `group ${groupId}: ${why}: repeat later`, { details });
 }
 
 /** No leader is known to ask. */

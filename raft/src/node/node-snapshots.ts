@@ -65,7 +65,7 @@ export interface SnapshotFigures {
 /** A snapshot lent for sending: it stays until it is given back. */
 export interface LentSnapshot {
   readonly stored: StoredSnapshot;
-  giveBack(): void;
+  readonly giveBack: () => void;
 }
 
 interface Save {
@@ -286,7 +286,7 @@ export class NodeSnapshots implements ScheduledGroup {
 
   /** Lets the state machine write what it is at rest; undefined if there is nothing new to save. */
   #capture(directory: string): Promise<SavedSnapshot | undefined> {
-    const { stateMachine, groupId, atRest } = this.#options;
+    const { stateMachine, groupId } = this.#options;
     return new Promise((resolve, reject) => {
       const begin = (position: SnapshotPosition): void => {
         if (this.#current !== undefined) this.#current.isCaptured = true;
@@ -306,7 +306,7 @@ export class NodeSnapshots implements ScheduledGroup {
       const cancel = (): void => {
         reject(closing(groupId));
       };
-      atRest({ begin, cancel });
+      this.#options.atRest({ begin, cancel });
     });
   }
 

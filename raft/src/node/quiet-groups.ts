@@ -7,7 +7,6 @@ import type { Message, PeerId } from "../core/types.js";
 import type { HostLimits } from "./api.js";
 import type { Group } from "./group.js";
 import type { Links } from "./links.js";
-import { readSequenceOf } from "./message-codec.js";
 import { FollowedSet, type FollowedEntry } from "./quiet-followed.js";
 import { LedSet, type LedEntry } from "./quiet-led.js";
 
@@ -93,19 +92,15 @@ export class QuietGroups {
 
   /** Whether a leader's heartbeat may be marked quiet. */
   offers(group: Group, message: Message): boolean {
-    if (readSequenceOf(message) !== 0) {
-      group.quiet.calmSince = this.#options.tick();
-      group.quiet.isOffering = false;
-    }
     return group.quiet.isOffering && (group.core?.isFollowerSettled(message.to) ?? false);
   }
 
   /** Takes note of a follower's answer to a heartbeat; true if it says nothing new to a group that rests. */
   onAnswer(fromStore: number, incarnation: number, group: Group, item: HeartbeatAckItem): boolean {
-    const { fromPeer, term, quietCommit: commit, readSeq } = item;
+    const { fromPeer, term, quietCommit: commit } = item;
     const { quiet } = group;
     if (quiet.rest !== undefined) {
-      if (quiet.rest.kind !== "leads" || commit === 0 || readSeq !== 0) return false;
+      if (quiet.rest.kind !== "leads" || commit === 0) return false;
       return quiet.rest.entries.some((e) => e.follower === fromPeer && e.term === term && e.commit === commit);
     }
     if (commit === 0) quiet.agreements?.delete(fromPeer);
@@ -149,8 +144,8 @@ export class QuietGroups {
 
   /** Takes note that an item offers rest. */
   onItem(fromStore: number, incarnation: number, group: Group, item: HeartbeatItem): void {
-    const { fromPeer: leader, term, commit, quiet, readSeq } = item;
-    group.quiet.offer = quiet && readSeq === 0 ? { storeId: fromStore, incarnation, leader, term, commit } : undefined;
+    const { fromPeer: leader, term, commit, quiet } = item;
+    group.quiet.offer = quiet ? { storeId: fromStore, incarnation, leader, term, commit } : undefined;
   }
 
   /** After a heartbeat's items: compares digests and answers. */

@@ -59,9 +59,10 @@ export async function planStart(parts: StartParts): Promise<StartPlan> {
   throw new RheaError("CORRUPTION", `${what}: ${whys.join("; ")}; ${advice}`, { details: { file: snapshots.place } });
 }
 
-async function readInstall({ groupId, readStaged, installation }: StartParts, file: string): Promise<SnapshotToLoad> {
+async function readInstall(parts: StartParts, file: string): Promise<SnapshotToLoad> {
+  const { groupId } = parts;
   try {
-    return installation(await readStaged(file));
+    return parts.installation(await parts.readStaged(file));
   } catch (error) {
     const cause = RheaError.from(error);
     const what = `group ${groupId}: the staged snapshot ${file} is unusable: ${cause.message}`;

@@ -10,6 +10,19 @@ export interface Task {
   readonly data: Uint8Array;
   /** Travels in memory to `onApply` on the proposer, and to `onDropped` if the entry is lost. */
   readonly context?: unknown;
+  /**
+   * Called on the proposer when the entry is committed, before `onApply` gets it. Must not throw or wait: what it throws is logged and
+   * changes nothing.
+   */
+  readonly onCommitted?: (index: number, term: number) => void;
+  /**
+   * What to do when the proposals of the group or of the process are at their bounds. `reject`, the default: SERVER_BUSY at once. `wait`:
+   * behind those that wait already, until there is room; SERVER_BUSY reaches `onDropped` at the deadline, and `apply` throws it where too
+   * many wait.
+   */
+  readonly onBusy?: "reject" | "wait";
+  /** How long `wait` waits; ms, default one election timeout (limits.electionTicks x tickMs). */
+  readonly deadlineMs?: number;
   /** Refuse if the group's term is another one by now. */
   readonly expectedTerm?: number;
 }

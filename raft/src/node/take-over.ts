@@ -1,23 +1,19 @@
 /** After a leader's process is gone: its followers here campaign soon, spread over about a tick, without waiting for a timeout. */
 import type { Rng, Scheduler, TimerHandle } from "@rhea/common";
+import type { Group } from "./group.js";
 
 /** The campaigns are spread over this many steps, a fraction of a tick apart. */
 const STEPS = 8;
 /** How often a group looks again, while others try. */
 const ATTEMPTS = 6;
 
-/** A group that lost its leader. */
-export interface Orphan {
-  /** Whether to campaign: not while another candidate may still win. */
-  judgeTakeOver(): "yes" | "no" | "later";
-  campaign(): void;
-}
-
 /** What taking over needs. */
 export interface TakeOverOptions {
   readonly rng: Rng;
   readonly scheduler: Scheduler;
   readonly tickMs: number;
+  /** Whether a group may campaign now: not while too many do. */
+  mayCampaign(group: Group): boolean;
   /** Runs a step in the host's care: its time is read before, its failures are fatal. */
   run(step: () => void): void;
 }
@@ -32,7 +28,7 @@ export class TakeOver {
   }
 
   /** Campaigns for groups without a leader; again later where another candidate was heard of meanwhile. */
-  begin(orphans: readonly Orphan[]): void {
+  begin(orphans: readonly Group[]): void {
     this.#try(orphans, ATTEMPTS);
   }
 
@@ -41,10 +37,10 @@ export class TakeOver {
     this.#timers.clear();
   }
 
-  #try(orphans: readonly Orphan[], attempts: number): void {
-    if (attempts === 0) return;
+  #try(orphans: readonly Group[], attempts: number): void {
+    if (attempts === 0 || orphans.length === 0) return;
     const { rng, tickMs } = this.#options;
-    const steps = new Map<number, Orphan[]>();
+    const steps = new Map<number, Group[]>();
     for (const orphan of orphans) {
       const step = rng.int(STEPS);
       const sharing = steps.get(step);
@@ -53,13 +49,17 @@ export class TakeOver {
     }
     for (const [step, sharing] of steps) {
       this.#later(((step + 1) * tickMs) / STEPS, () => {
-        const waiting: Orphan[] = [];
+        const waiting: Group[] = [];
+        const queued: Group[] = [];
         for (const orphan of sharing) {
           const verdict = orphan.judgeTakeOver();
-          if (verdict === "yes") orphan.campaign();
-          else if (verdict === "later") waiting.push(orphan);
+          if (verdict === "later") waiting.push(orphan);
+          else if (verdict === "no") continue;
+          else if (this.#options.mayCampaign(orphan)) orphan.campaign();
+          else queued.push(orphan);
         }
         this.#try(waiting, attempts - 1);
+        this.#try(queued, attempts);
       });
     }
   }

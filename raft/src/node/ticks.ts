@@ -6,7 +6,8 @@ export interface TicksOptions {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly tickMs: number;
-  onTick(): void;
+  /** `isLate`: by more than half a tick, so that the time since the last one was not ticked away in full. */
+  onTick(isLate: boolean): void;
 }
 
 /** Calls `onTick` every `tickMs`. After a stall of the process ticks are skipped, not made up for: time that nobody could use must not end terms. */
@@ -25,6 +26,11 @@ export class Ticks {
     this.#schedule();
   }
 
+  /** Whether the next tick should have come long ago: the process stood still, or does not keep up. */
+  isOverdue(nowMs: number): boolean {
+    return nowMs > this.#nextMs + this.#options.tickMs / 2;
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
@@ -36,8 +42,9 @@ export class Ticks {
     this.#nextMs = Math.max(this.#nextMs + tickMs, nowMs + tickMs / 2);
     this.#timer = scheduler.setTimer(this.#nextMs - nowMs, () => {
       if (this.#isClosed) return;
+      const isLate = this.isOverdue(clock.monotonicMs());
       this.#schedule();
-      this.#options.onTick();
+      this.#options.onTick(isLate);
     });
   }
 }

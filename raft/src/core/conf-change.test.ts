@@ -11,6 +11,7 @@ import {
   simpleChange,
   type ChangedMembership,
 } from "./conf-change.js";
+import { jointCommittedIndex } from "./quorum.js";
 import type { ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState } from "./types.js";
 
 const OPTIONS = { lastIndex: 10, maxInflightMsgs: 4, maxInflightBytes: 1000 };
@@ -43,6 +44,18 @@ function attempt<T>(body: () => T): T | undefined {
     assert.ok(error instanceof RheaError && error.code === "OPERATION_REFUSED", String(error));
     return undefined;
   }
+}
+
+/** Lists the smallest sets of voters that decide in a membership: all that have a majority of either half. */
+function quorumsOf({ voters, votersOutgoing }: ConfState): number[][] {
+  const all = [...new Set([...voters, ...votersOutgoing])];
+  const isQuorum = (ids: readonly number[]): boolean =>
+    [voters, votersOutgoing].every(
+      (half) => half.length === 0 || half.filter((id) => ids.includes(id)).length * 2 > half.length,
+    );
+  const subsets = all.reduce<number[][]>((sets, id) => [...sets, ...sets.map((ids) => [...ids, id])], [[]]);
+  const quorums = subsets.filter(isQuorum);
+  return quorums.filter((ids) => !ids.some((id) => isQuorum(ids.filter((other) => other !== id))));
 }
 
 function roles(at: ChangedMembership): [number, boolean][] {
@@ -82,6 +95,39 @@ describe("membership changes", () => {
         const moved =
           [...before].filter((id) => !after.has(id)).length + [...after].filter((id) => !before.has(id)).length;
         assert.ok(moved <= 1);
+      }),
+    );
+  });
+
+  it("keeps quorums overlapping: any majority of before meets any of after, at every step of every change", () => {
+    fc.assert(
+      fc.property(membership, change, (from, next) => {
+        const to = attempt(() => applyConfChangeTo(from, OPTIONS, next));
+        fc.pre(to !== undefined && from.conf.voters.length > 0);
+        for (const before of quorumsOf(from.conf)) {
+          for (const after of quorumsOf(to.conf)) {
+            assert.ok(
+              before.some((id) => after.includes(id)),
+              `${before.join()} of ${JSON.stringify(from.conf)} and ${after.join()} of ${JSON.stringify(to.conf)}`,
+            );
+          }
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("keeps what is committed committed: an index that a quorum has before is never beyond one after it is joint", () => {
+    const indexes = fc.array(fc.nat({ max: 9 }), { minLength: 7, maxLength: 7 });
+    fc.assert(
+      fc.property(membership, fc.array(single, { maxLength: 4 }), indexes, (from, changes, acked) => {
+        const joint = attempt(() => enterJoint(from, OPTIONS, false, changes));
+        fc.pre(joint !== undefined);
+        const indexer = { ackedIndex: (id: number) => acked[id] ?? 0 };
+        const committed = ({ conf }: ChangedMembership) =>
+          jointCommittedIndex(conf.voters, conf.votersOutgoing, indexer);
+        assert.ok(committed(joint) <= committed(from));
+        assert.ok(committed(joint) <= committed(leaveJoint(joint)));
       }),
     );
   });

@@ -5,7 +5,7 @@ import { ProposalDroppedError } from "./errors.js";
 import { isLocalMessage, isResponseMessage, makeMessage } from "./message.js";
 import { checkPriorities } from "./priority.js";
 import { Raft } from "./raft.js";
-import { isFollowerSettled, isMajority, isSettled, resume } from "./rest.js";
+import { isElectionDue, isFollowerSettled, isMajority, isSettled, resume } from "./rest.js";
 import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, NO_PEER } from "./types.js";
 import type {
   BasicStatus,
@@ -74,6 +74,16 @@ export class RawNode {
   /** Lets one tick pass; allocates nothing unless something is due. */
   tick(): void {
     this.#raft.tick();
+  }
+
+  /** Says whether the next tick is an election timeout: for hosts that limit how many groups campaign at once. */
+  isElectionDue(): boolean {
+    return isElectionDue(this.#raft);
+  }
+
+  /** Makes the next tick an election timeout. */
+  expireElectionTimeout(): void {
+    this.#raft.electionElapsed = this.#raft.randomizedElectionTimeout;
   }
 
   /** Says whether nothing is pending here, so that the host may let this peer rest: without ticks, until something happens. */
@@ -169,6 +179,7 @@ export class RawNode {
     const fromThread = m.from === LOCAL_APPEND_THREAD || m.from === LOCAL_APPLY_THREAD;
     if (!fromThread) {
       if (isLocalMessage(m.type)) return "localMessage";
+      if (m.type === "prop" && m.entries.length === 0) return "proposalDropped";
       if (isResponseMessage(m.type) && this.#raft.tracker.get(m.from) === undefined) return "unknownPeer";
     }
     return this.#raft.step(m) === "ok" ? "ok" : "proposalDropped";

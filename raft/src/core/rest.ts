@@ -39,11 +39,17 @@ export function isMajority(r: Raft, ids: ReadonlySet<PeerId>): boolean {
   return count > conf.voters.length / 2;
 }
 
+/** Says whether the next tick lets this peer campaign. */
+export function isElectionDue(r: Raft): boolean {
+  return r.state !== "leader" && r.electionElapsed + 1 >= r.randomizedElectionTimeout && r.isPromotable();
+}
+
 /**
  * Goes on after a rest. A follower has not heard from its leader for `ticks`; a leader begins a new quorum check in which nobody was heard of
  * yet, `ticks` after its last heartbeat. Only for a peer that was settled and has not been touched since.
  */
 export function resume(r: Raft, ticks: number): void {
+  r.ticks += ticks;
   if (r.state !== "leader") {
     r.electionElapsed = ticks;
     return;

@@ -84,15 +84,18 @@ export function isMember({ verdict, isLeaving }: JudgedStore): boolean {
   }
 }
 
-/** Whether the store certainly serves: PD may not have noticed yet that its host is lost. */
-export function isServing({ verdict, record }: JudgedStore): boolean {
-  return verdict.kind === "live" && hostLossOf(record) === undefined;
+/** Whether the store certainly serves: PD may not have noticed yet that its host is lost, or have a leader that has not heard it yet. */
+export function isServing({ verdict, record, pd }: JudgedStore): boolean {
+  return verdict.kind === "live" && hostLossOf(record) === undefined && pd?.isConnected === true;
 }
 
 /** Whether a peer on this store answers. */
 export function answers(store: JudgedStore): boolean {
-  const { verdict, record } = store;
-  return isServing(store) || (verdict.kind === "draining" && verdict.isRunning && hostLossOf(record) === undefined);
+  const { verdict, record, pd } = store;
+  if (isServing(store)) return true;
+  return (
+    verdict.kind === "draining" && verdict.isRunning && hostLossOf(record) === undefined && pd?.isConnected === true
+  );
 }
 
 /** Whether what it is now will be something else within seconds without anybody's doing: nothing is decided by it. */

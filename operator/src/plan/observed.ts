@@ -87,7 +87,10 @@ export interface PdStore {
   readonly storeId: number;
   readonly name: string;
   readonly state: "up" | "disconnected" | "down" | "draining" | "tombstone";
+  /** Since PD's present leader began, for a store that it has not heard yet. */
   readonly heartbeatMsAgo: number;
+  /** PD's present leader hears it: a new leader knows of a silent store only when that has been silent for long. */
+  readonly isConnected: boolean;
   /** Peers on it, by PD's map. */
   readonly regionCount: number;
   readonly leaderCount: number;
@@ -137,6 +140,8 @@ export interface PdOperation {
   readonly isRunning: boolean;
   readonly succeeded: boolean;
   readonly finishedMsAgo: number;
+  /** The store that loses a peer by it; 0 if none does. */
+  readonly fromStoreId: number;
 }
 
 /** PD's settings that the operator owns. */

@@ -118,6 +118,7 @@ export function pdStore(ordinal: number, change: Partial<PdStore> = {}): PdStore
     name: `demo-store-${ordinal}`,
     state: "up",
     heartbeatMsAgo: 800,
+    isConnected: true,
     regionCount: 2,
     leaderCount: 1,
     pendingPeerCount: 0,

@@ -76,6 +76,7 @@ describe("plan of replacement", () => {
             isRunning: true,
             succeeded: false,
             finishedMsAgo: 0,
+            fromStoreId: 11,
           },
         ],
       }),
@@ -99,6 +100,7 @@ describe("plan of replacement", () => {
               isRunning: false,
               succeeded: false,
               finishedMsAgo,
+              fromStoreId: 11,
             },
           ],
         }),
@@ -200,6 +202,38 @@ describe("plan of replacement", () => {
     const actions = actionsOf(seen, wanted({ maxReplacements: 1 }));
     assert(actions.includes("add demo-store-4"), actions.join("; "));
     assert(actions.includes("remove demo-store-3 from the cluster"), actions.join("; "));
+  });
+
+  it("a dead store that is left alone does not take the place that the replaced one needs", () => {
+    const stores = [record(0), record(1, { process: DISK_LOST }), record(2), record(3, { process: DISK_LOST })];
+    const lost = { diskLost: true, state: "down" } as const;
+    const known = [pdStore(0), pdStore(1, lost), pdStore(2), pdStore(3, lost)];
+    const seen = observed({ stores, nextOrdinal: 4, view: view({ stores: known, regions: [region(5, [0, 1, 2])] }) });
+    // Three are wanted and four are there, two of them dead: without a third live store region 5 would wait for ever.
+    assert.deepEqual(actionsOf(seen, wanted({ storeReplicas: 3, maxReplacements: 1 })), ["add demo-store-4"]);
+    assert.deepEqual(actionsOf(seen, wanted({ storeReplicas: 3, maxReplacements: 0 })), []);
+  });
+
+  it("goes on with the replacement that has begun when another store dies", () => {
+    const stores = [
+      record(0, { process: DISK_LOST }),
+      record(1, { process: DISK_LOST }),
+      record(2),
+      record(3),
+      record(4),
+    ];
+    const lost = { diskLost: true, state: "down" } as const;
+    const running = {
+      ...{ operationId: 1, regionId: 5, kind: "replace-peer", origin: "operator" },
+      ...{ isRunning: true, succeeded: false, finishedMsAgo: 0, fromStoreId: 11 },
+    };
+    const known = [pdStore(0, lost), pdStore(1, lost), pdStore(2), pdStore(3), pdStore(4)];
+    const regions = [region(5, [1, 2, 3]), region(6, [0, 2, 3]), region(7, [1, 2, 3])];
+    const seen = observed({ stores, nextOrdinal: 5, view: view({ stores: known, regions, operations: [running] }) });
+    const desired = wanted({ storeReplicas: 3, maxReplacements: 1 });
+    assert.match(blockedOf(seen, desired), /demo-store-0: dead .*failover.maxReplacements is 1/);
+    assert.match(actionsOf(seen, desired).join("; "), /region 7: .*demo-store-1/);
+    assert.doesNotMatch(actionsOf(seen, desired).join("; "), /region 6/);
   });
 
   it("replaces no more than maxReplacements, lost disks first", () => {

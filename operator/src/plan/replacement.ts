@@ -1,7 +1,7 @@
 import { NOTHING, joinParts, type Action, type Blocked, type PlanPart } from "./action.js";
 import { isMember, isServing, neverRegistered, type Context, type JudgedStore } from "./judge.js";
 import { hostLossOf, seconds } from "./member-facts.js";
-import type { MemberRecord, PdRegion, PdView } from "./observed.js";
+import type { MemberRecord, PdOperation, PdRegion, PdView } from "./observed.js";
 import { REPORT_FRESH_MS, isFresh, quorumOf } from "./region-quorum.js";
 import { compareOrders, isRegistered, type RegisteredStore } from "./victim.js";
 
@@ -32,15 +32,25 @@ export function planReplacement(context: Context): PlanPart {
   );
 }
 
-/** The dead stores that may be under replacement now, lost disks first, and those beyond `failover.maxReplacements`. Empty ones do not count. */
-export function deadStores({ stores, desired }: Context): {
+/**
+ * The dead stores that may be under replacement now, and those beyond `failover.maxReplacements`: what has begun goes on, then come lost disks.
+ * Empty ones do not count.
+ */
+export function deadStores({ stores, desired, view }: Context): {
   readonly taken: readonly JudgedStore[];
   readonly left: readonly JudgedStore[];
 } {
-  const lossFirst = ({ verdict }: JudgedStore) => (verdict.kind === "dead" && verdict.isDiskLost ? 0 : 1);
+  const begun = new Set(
+    view?.operations.filter((operation) => operation.isRunning && isReplacement(operation)).map((o) => o.fromStoreId),
+  );
+  const orderOf = ({ verdict, pd, record }: JudgedStore) => [
+    begun.has(pd?.storeId ?? 0) ? 0 : 1,
+    verdict.kind === "dead" && verdict.isDiskLost ? 0 : 1,
+    record.ordinal,
+  ];
   const dead = stores
     .filter(({ verdict }) => verdict.kind === "dead")
-    .sort((a, b) => lossFirst(a) - lossFirst(b) || a.record.ordinal - b.record.ordinal);
+    .sort((a, b) => compareOrders(orderOf(a), orderOf(b)));
   if (desired.maxReplacements === 0) return { taken: [], left: dead };
   // One that holds nothing needs no repair, and must not stand in the way of one: most likely it was to be a replacement itself.
   const empty = dead.filter(holdsNothing);
@@ -49,6 +59,10 @@ export function deadStores({ stores, desired }: Context): {
     taken: [...empty, ...full.slice(0, desired.maxReplacements)],
     left: full.slice(desired.maxReplacements),
   };
+}
+
+function isReplacement({ kind, origin }: PdOperation): boolean {
+  return kind === "replace-peer" && origin === "operator";
 }
 
 function holdsNothing({ pd }: JudgedStore): boolean {
@@ -77,9 +91,7 @@ function replacePeers(context: Context, view: PdView, dead: readonly JudgedStore
   const blocked: Blocked[] = [];
   const fromIds = new Map(dead.flatMap(({ pd, record }) => (pd === undefined ? [] : [[pd.storeId, record.name]])));
   const running = view.operations.filter(({ isRunning }) => isRunning);
-  let budget =
-    context.desired.operationLimit -
-    running.filter(({ kind, origin }) => kind === "replace-peer" && origin === "operator").length;
+  let budget = context.desired.operationLimit - running.filter(isReplacement).length;
   const planned = new Map<number, number>();
   for (const region of view.regions) {
     const lost = region.peers.find(({ storeId }) => fromIds.has(storeId));

@@ -89,6 +89,12 @@ describe("rollout over the stores", () => {
     assert.deepEqual(actionsOf({ ...seen, view: { ...(parts.view ?? view()), regions: [two] } }), []);
   });
 
+  it("does not begin while PD's leader has not heard another store: a new leader takes the silent for live", () => {
+    const seen = observed(stores([{ process: OLD }], [{}, { isConnected: false }], [{}]));
+    assert.deepEqual(actionsOf(seen), []);
+    assert.match(blockedOf(seen), /image v1 -> v2 waits: 1 other stores do not serve \(demo-store-1\)/);
+  });
+
   it("stands still at a store that cannot start, with the fix, and is Stalled", () => {
     const seen = observed(
       stores(

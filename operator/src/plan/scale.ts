@@ -29,7 +29,10 @@ export function planScale(context: Context, wanted: number): PlanPart {
 
 function scaleOut(context: Context, members: readonly JudgedStore[], missing: number, goal: string): PlanPart {
   const { view, desired } = context;
-  const allowed = missing - deadStores(context).left.length; // the dead that are left alone say so themselves
+  const { taken, left } = deadStores(context);
+  // The dead that are left alone say so themselves, and keep their places; but what is replaced now needs somewhere to go.
+  const homeless = taken.length > 0 ? Math.min(desired.regionReplicas, members.length + missing) - members.length : 0;
+  const allowed = Math.max(missing - left.length, homeless);
   if (allowed <= 0) return NOTHING;
   if (view?.isBootstrapped !== true) return addStores(context, allowed, goal);
   const joining = members.filter(({ pd }) => pd === undefined);

@@ -1,5 +1,13 @@
 import type { Admin } from "@rhea/client";
-import { PeerRole, StoreState, type Operation, type RegionHealth, type RegionRoute, type StoreInfo } from "@rhea/proto";
+import {
+  PeerRole,
+  StepKind,
+  StoreState,
+  type Operation,
+  type RegionHealth,
+  type RegionRoute,
+  type StoreInfo,
+} from "@rhea/proto";
 import type { PdOperation, PdRegion, PdStore, PdView } from "../plan/index.js";
 
 /** How many finished operations are asked for: enough to see the failures of the last seconds. */
@@ -63,6 +71,7 @@ function toStore(info: StoreInfo): PdStore {
     name: info.store?.name ?? "",
     state: stateOf(info.store?.state ?? StoreState.STORE_UP),
     heartbeatMsAgo: info.lastHeartbeatMsAgo,
+    isConnected: info.connected,
     regionCount: info.regionCount,
     leaderCount: info.leaderCount,
     pendingPeerCount: info.pendingPeerCount,
@@ -117,5 +126,6 @@ function toOperation(operation: Operation): PdOperation {
     isRunning: operation.state === "running",
     succeeded: operation.state === "succeeded",
     finishedMsAgo: operation.finishedMsAgo,
+    fromStoreId: operation.steps.find(({ kind }) => kind === StepKind.REMOVE_PEER)?.peer?.storeId ?? 0,
   };
 }

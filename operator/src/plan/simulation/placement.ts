@@ -74,6 +74,7 @@ export function viewOf(cluster: SimCluster): PdView {
       .filter(({ isRegistered }) => isRegistered)
       .map((store) => ({
         ...{ storeId: store.storeId, name: store.name, heartbeatMsAgo: nowMs - store.heartbeatMs },
+        isConnected: isLive(store),
         state: store.lifecycle === "up" && nowMs - store.heartbeatMs > 20_000 ? "disconnected" : store.lifecycle,
         ...{ regionCount: peers(store.storeId), pendingPeerCount: 0, drainBlocked: "", usedBytes: 0 },
         leaderCount: regions.filter(({ leader }) => leader === store.storeId).length,
@@ -92,9 +93,10 @@ export function viewOf(cluster: SimCluster): PdView {
       hasQuorum: hasQuorum(cluster, region),
       isFullyReplicated: isWhole(cluster, region),
     })),
-    operations: [...cluster.operations].map(([regionId]): PdOperation => ({
+    operations: [...cluster.operations].map(([regionId, operation]): PdOperation => ({
       ...{ operationId: regionId, regionId, kind: "replace-peer", origin: "operator" },
       ...{ isRunning: true, succeeded: false, finishedMsAgo: 0 },
+      fromStoreId: operation.from,
     })),
   };
 }

@@ -1,10 +1,18 @@
 /** PD's administration as one operator reaches it: the Admin interface over the simulated PD, with delays and faults. */
 import { RheaError } from "@rhea/common";
-import { PeerRole, StoreState, type ClusterConfig, type Operation, type StoreInfo } from "@rhea/proto";
+import {
+  PeerRole,
+  StepKind,
+  StoreState,
+  type ClusterConfig,
+  type Operation,
+  type OperationStep,
+  type StoreInfo,
+} from "@rhea/proto";
 import type { PdCalls } from "../../kubernetes/index.js";
 import type { Random } from "../world/random.js";
 import type { ProcessTime, VirtualTime } from "../world/virtual-time.js";
-import { hasMajority, type SimOperation, type SimRegion, type SimStore } from "./model.js";
+import { hasMajority, type SimOperation, type SimRegion, type SimStep, type SimStore } from "./model.js";
 import type { Placement } from "./placement.js";
 import { addOperation, moveSteps, targetFor } from "./schedule.js";
 
@@ -340,9 +348,29 @@ function regionsOf(placement: Placement) {
 }
 
 function operationOf({ nowMs }: Placement, operation: SimOperation): Operation {
-  const { operationId, regionId, kind, origin, reason, state, step, startedMs, finishedMs } = operation;
+  const { operationId, regionId, kind, origin, reason, state, step, steps, startedMs, finishedMs } = operation;
   return {
-    ...{ operationId, regionId, kind, origin, reason, state, steps: [], currentStep: step, ageMs: nowMs - startedMs },
+    ...{
+      operationId,
+      regionId,
+      kind,
+      origin,
+      reason,
+      state,
+      steps: steps.map(stepOf),
+      currentStep: step,
+      ageMs: nowMs - startedMs,
+    },
     ...{ finishedMsAgo: state === "running" ? 0 : nowMs - finishedMs, message: "", epoch: null },
+  };
+}
+
+const STEP_KINDS = { add: StepKind.ADD_LEARNER, promote: StepKind.PROMOTE, remove: StepKind.REMOVE_PEER } as const;
+
+function stepOf({ kind, storeId }: SimStep, stepIndex: number): OperationStep {
+  return {
+    ...{ operationId: 0, stepIndex, regionId: 0, epoch: null, kind: STEP_KINDS[kind] },
+    peer: { peerId: 0, storeId, role: PeerRole.VOTER },
+    ...{ splitKey: NOTHING, childRegionId: 0, childPeerIds: [] },
   };
 }

@@ -2,11 +2,26 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RheaError } from "@rhea/common";
 import { Group, type GroupOptions } from "./testing/group.js";
+import type { MemoryStorage } from "./memory-storage.js";
 import type { ConfChangeSingle, Entry, Message, PeerId } from "./types.js";
 
 /** Is one thing that happens to a group. */
 type Step =
-  | { readonly kind: "tick" | "propose" | "campaign" | "restart" | "work" | "forget"; readonly id: PeerId }
+  | {
+      readonly kind:
+        | "tick"
+        | "propose"
+        | "campaign"
+        | "restart"
+        | "work"
+        | "forget"
+        | "handOut"
+        | "store"
+        | "apply"
+        | "cut"
+        | "read";
+      readonly id: PeerId;
+    }
   | { readonly kind: "deliver" | "lose" | "duplicate"; readonly which: number }
   | { readonly kind: "settle" }
   | { readonly kind: "transfer"; readonly id: PeerId; readonly to: PeerId }
@@ -18,6 +33,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 20, arbitrary: fc.record({ kind: fc.constant("work" as const), id }) },
   { weight: 30, arbitrary: fc.record({ kind: fc.constant("deliver" as const), which }) },
   { weight: 10, arbitrary: fc.record({ kind: fc.constant("tick" as const), id }) },
+  {
+    weight: 24,
+    arbitrary: fc.record({ kind: fc.constantFrom("handOut" as const, "store" as const, "apply" as const), id }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("cut" as const, "read" as const), id }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("settle" as const) }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("propose" as const), id }) },
   {
@@ -44,14 +64,21 @@ class Watch {
   readonly #leaders = new Map<number, PeerId>();
   readonly #committed = new Map<number, string>();
   readonly #terms = new Map<PeerId, { term: number; vote: PeerId }>();
+  /** Is the highest index that any peer has reported as committed so far. */
+  highestCommitted = 0;
 
   check(group: Group): void {
-    for (const { id: peer, raw, applied, storage } of group.members.values()) {
-      const { term, state } = raw.basicStatus();
-      if (state === "leader") {
-        assert.equal(this.#leaders.get(term) ?? peer, peer, `two leaders in term ${term}`);
+    for (const { id: peer, raw, applied, reads, storage } of group.members.values()) {
+      const { term, state, commit } = raw.basicStatus();
+      if (state === "leader" && this.#leaders.get(term) !== peer) {
+        assert.equal(this.#leaders.get(term), undefined, `two leaders in term ${term}`);
         this.#leaders.set(term, peer);
+        this.#checkCompleteness(storage, term);
       }
+      this.highestCommitted = Math.max(this.highestCommitted, commit);
+      // A read's context is what was committed anywhere when it was asked for.
+      for (const { context, index } of reads.splice(0))
+        assert.ok(index >= Number(context), `a read at ${index} does not see what was committed at ${context}`);
       for (const entry of applied) {
         const text = describeEntry(entry);
         assert.equal(this.#committed.get(entry.index) ?? text, text, `two entries committed at index ${entry.index}`);
@@ -67,6 +94,15 @@ class Watch {
       this.#terms.set(peer, { term: stored.term, vote: stored.vote });
     }
     this.#checkLogs(group);
+  }
+
+  /** A leader has every entry that was applied anywhere before its term, or a snapshot of it. */
+  #checkCompleteness(storage: MemoryStorage, term: number): void {
+    for (const [index, text] of this.#committed) {
+      const [entry] = index < storage.firstIndex() ? [] : storage.entries(index, index + 1, 1);
+      if (index >= storage.firstIndex() && Number(text.split("/")[0]) < term)
+        assert.equal(entry && describeEntry(entry), text, `the leader of term ${term} lacks entry ${index}`);
+    }
   }
 
   /** Where two logs have an entry of one index and term, they agree on it and on everything before. */
@@ -92,7 +128,7 @@ function take(group: Group, at: number): Message | undefined {
   return group.inTransit.length === 0 ? undefined : group.inTransit.splice(at % group.inTransit.length, 1)[0];
 }
 
-function run(group: Group, s: Step, n: number): void {
+function run(group: Group, watch: Watch, s: Step, n: number): void {
   switch (s.kind) {
     case "tick":
       group.tick(s.id, 4);
@@ -108,6 +144,23 @@ function run(group: Group, s: Step, n: number): void {
       break;
     case "work":
       group.work(s.id);
+      break;
+    case "handOut":
+      if (group.get(s.id).isAsync) group.handOut(s.id);
+      break;
+    case "store":
+      group.store(s.id);
+      break;
+    case "apply":
+      group.apply(s.id);
+      break;
+    case "cut":
+      // Cuts one peer off, or brings the network back.
+      if (n % 2 === 0) group.isolate(s.id);
+      else group.heal();
+      break;
+    case "read":
+      group.raw(s.id).readIndex(Buffer.from(`${watch.highestCommitted}`));
       break;
     case "settle":
       group.settle();
@@ -153,6 +206,18 @@ describe("safety under loss, reordering, duplication and restarts", () => {
   const variants: [string, GroupOptions][] = [
     ["plain", {}],
     ["with pre-vote and quorum checks", { preVote: true, checkQuorum: true }],
+    ["with asynchronous writes, of which a restart loses those not done", { asyncStorageWrites: true }],
+    [
+      "with asynchronous writes, priorities, pre-vote on some peers, and windows of a few bytes",
+      {
+        asyncStorageWrites: true,
+        checkQuorum: true,
+        maxSizePerMsg: 20,
+        maxInflightBytes: 30,
+        maxCommittedSizePerReady: 30,
+        each: (peer) => ({ priority: peer * 10, preVote: peer > 1 }),
+      },
+    ],
     [
       "with one entry per message and small windows",
       { maxSizePerMsg: 0, maxInflightMsgs: 2, maxCommittedSizePerReady: 20 },
@@ -165,9 +230,10 @@ describe("safety under loss, reordering, duplication and restarts", () => {
           const group = new Group({ voters: [1, 2, 3], learners: [4], ...options });
           const watch = new Watch();
           steps.forEach((s, n) => {
-            run(group, s, n);
+            run(group, watch, s, n);
             watch.check(group);
           });
+          group.heal();
           // With the network back, somebody gets to lead, and then everybody agrees.
           for (let round = 0, led = 0; round < 1000 && led < 5; round++) {
             for (const peer of group.members.keys()) group.tick(peer, 1);

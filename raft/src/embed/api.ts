@@ -1,5 +1,6 @@
 /** The border of an embedded server: one process of a few raft groups, as an application starts it. */
 import type { Clock, Disk, Logger, Net, RheaError, Rng, RpcServer, Scheduler } from "@rhea/common";
+import type { LogStats } from "../log/index.js";
 import type { HostLimits, PeerInfo, RaftHost, RaftNode, SnapshotOptions, StateMachine } from "../node/api.js";
 
 /** What an embedded server takes from its platform; `startRaftServer` of `@rhea/raft/env-node` gives Node's. */
@@ -65,6 +66,8 @@ export interface RaftServerOptions {
   readonly limits?: Partial<HostLimits>;
   /** How reads are confirmed: by a round to a quorum (`safe`, default), or by the leader's lease, which trusts clocks. */
   readonly readOnly?: "safe" | "leaseBased";
+  /** True: nobody administers this process's groups from outside (CliService); its own nodes still can. Default false. */
+  readonly disableCli?: boolean;
   /** False: the log is not synchronised, and a power cut loses acknowledged entries. A warning at start. Default true. */
   readonly sync?: boolean;
   /** Bytes of a log segment; default 64 MiB. */
@@ -100,6 +103,8 @@ export interface RaftServer {
    * CORRUPTION for a peer whose log is damaged.
    */
   node(groupId: number): RaftNode;
+  /** Returns the figures of its log; those of the rest are `host.stats()` and each node's. */
+  logStats(): LogStats;
   /** Returns everything about its groups, its log and its connections as text for people. */
   describe(): string;
   /** Hands leaderships to others (up to two election timeouts), stops serving, makes everything durable, gives the directory free. */

@@ -99,13 +99,14 @@ export async function openRaftServer(
       address,
       host,
       node: (groupId) => groups.node(groupId),
+      logStats: () => log.stats(),
       describe: () => host.describe(),
       close: async () => {
         if (failure === undefined) await host.transferAllLeaders(2 * electionMs);
         await closeAll();
       },
     };
-    host.addServices(server);
+    host.addServices(server, { cli: options.disableCli !== true });
     options.addServices?.(server, raft);
     host.start();
     if (options.server === undefined) {

@@ -8,6 +8,8 @@ export interface HarmSetting {
   readonly queue: EventQueue;
   readonly random: SimRandom;
   stores(): readonly RaftProcess[];
+  /** Whether all is well but for this, so that what is left can mend it. */
+  isWell(): boolean;
   /** Whether a running store has spoken with another's present life. */
   hasMet(store: RaftProcess, other: RaftProcess): boolean;
   mark(name: string): void;
@@ -66,7 +68,7 @@ function bringBackOldImage(setting: HarmSetting, store: RaftProcess): void {
     store.kill();
     restart(5);
     queue.plan(random.between(200, 400), () => {
-      if (!isFree()) return;
+      if (!isFree() || !setting.isWell()) return;
       const others = setting.stores().filter((other) => other !== store);
       const isKnown = others.every((other) => other.isUp && setting.hasMet(other, store));
       store.isDamaged = true;

@@ -47,6 +47,12 @@ const MEMBERS: FaultWeights = { addLearner: 3, promote: 4, remove: 2, change: 3,
 const DISKS: FaultWeights = { slowDisk: 2, diskError: 2 };
 const HARM: FaultWeights = { flipBit: 2, loseDisk: 1, oldImage: 2 };
 
+const PACES: readonly (readonly [number, number])[] = [
+  [5, 120],
+  [10, 250],
+  [20, 500],
+];
+
 const WEIGHTS: Record<Flavour, FaultWeights> = {
   mixed: { ...NETWORK, ...PROCESS, ...MEMBERS, ...DISKS, ...HARM, powerFailure: 1, restartAll: 1 },
   terms: { ...NETWORK, kill: 1, killLeader: 2, transfer: 2 },
@@ -72,7 +78,7 @@ export function shapeWorld(random: SimRandom, wanted: Flavour | undefined): Worl
     replicas,
     groups: flavour === "figureEight" ? 1 : random.pick([1, 1, 2, 3]),
     chaosMs: random.between(1_500, 3_000),
-    restMs: flavour === "figureEight" ? [200, 900] : [5, random.pick([60, 120, 250])],
+    restMs: flavour === "figureEight" ? [200, 900] : random.pick(PACES),
     weights: WEIGHTS[flavour],
     scenes: flavour === "figureEight",
     cutNewLeaderRatio: isStormy && flavour !== "figureEight" ? random.fraction() * 0.6 : 0,

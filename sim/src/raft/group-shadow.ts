@@ -81,9 +81,10 @@ export function readTable(log: RaftLog): ShadowTable {
   return table;
 }
 
-/** Says how a recovered log differs from a table; undefined if it does not. Groups in `except` may differ. */
-export function differenceOf(table: ShadowTable, log: RaftLog): string | undefined {
+/** Says how a recovered log differs from a table; undefined if it does not. With `mayCondemn` it may have given groups up. */
+export function differenceOf(table: ShadowTable, log: RaftLog, mayCondemn: boolean): string | undefined {
   for (const group of log.groups()) {
+    if (mayCondemn && group.lifecycle.state === "condemned") continue;
     const shadow = table.get(group.groupId);
     if (shadow === undefined) return `group ${group.groupId} was never written`;
     const what = differenceOfGroup(shadow, group);

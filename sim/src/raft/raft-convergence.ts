@@ -26,6 +26,10 @@ export function whatIsMissing(
       if (machine?.state.peerId !== peerId) return `group ${groupId}: peer ${peerId} does not run on store ${storeId}`;
       if (machine.state.applied !== lastIndex)
         return `group ${groupId}: peer ${peerId} applied ${machine.state.applied} of ${lastIndex}`;
+      if (JSON.stringify(machine.state.confState) !== JSON.stringify(confState))
+        throw new InvariantError(
+          `membership: group ${groupId}: peer ${peerId} was told of another one than its leader has`,
+        );
       prints.set(fingerprint(machine.state), peerId);
     }
     if (prints.size > 1)

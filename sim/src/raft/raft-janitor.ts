@@ -18,6 +18,7 @@ export interface JanitorSetting {
   readonly groups: readonly number[];
   /** Voters that each group is to have. */
   readonly replicas: number;
+  nowMs(): number;
   stores(): readonly RaftProcess[];
   /** Puts a new store with an empty disk in the place of a lost one. */
   replace(store: RaftProcess): void;
@@ -34,13 +35,18 @@ export interface Janitor {
   members(groupId: number): KnownMembers | undefined;
   /** Whether nothing is lost, condemned or half replaced. */
   readonly isTidy: boolean;
+  /** Says what a person wants to know of a world that stays untidy. */
+  describe(): string;
 }
+
+const PATIENCE_MS = 600;
 
 /** Makes a janitor. */
 export function createJanitor(setting: JanitorSetting): Janitor {
   const lives = new Map<number, number>();
   const known = new Map<number, KnownMembers>();
-  const busy = new Set<number>();
+  /** Until when a group's change is waited for: the process that was asked may be gone. */
+  const busy = new Map<number, number>();
 
   const leaderOf = (groupId: number): RaftNode | undefined => {
     const nodes = setting
@@ -57,7 +63,7 @@ export function createJanitor(setting: JanitorSetting): Janitor {
     return store === undefined || store.isLost || store.condemned.has(groupId);
   };
   const attempt = (groupId: number, name: string, call: Promise<void>): void => {
-    busy.add(groupId);
+    busy.set(groupId, setting.nowMs() + PATIENCE_MS);
     call
       .then(
         () => {
@@ -65,14 +71,16 @@ export function createJanitor(setting: JanitorSetting): Janitor {
         },
         () => undefined,
       )
-      .finally(() => busy.delete(groupId));
+      .finally(() => {
+        busy.delete(groupId);
+      });
   };
   const condemnedHere = (): boolean => setting.stores().some((store) => store.condemned.size > 0);
 
   /** Brings a group one step nearer to what it should be. */
   const mend = (groupId: number, isTidying: boolean): void => {
     const leader = leaderOf(groupId);
-    if (leader === undefined || busy.has(groupId)) return;
+    if (leader === undefined || setting.nowMs() < (busy.get(groupId) ?? 0)) return;
     const { progress, confState } = leader.status();
     if (confState.votersOutgoing.length > 0) return;
     const peers = leader.listPeers();
@@ -150,6 +158,15 @@ export function createJanitor(setting: JanitorSetting): Janitor {
       if ((known.get(groupId)?.index ?? -1) < index) known.set(groupId, { index, conf, peers });
     },
     members: (groupId) => known.get(groupId),
+    describe: () =>
+      JSON.stringify({
+        stores: setting.stores().map(({ storeId, isLost, isOutlaw, isUp, condemned }) => ({
+          ...{ storeId, isLost, isOutlaw, isUp, condemned: [...condemned] },
+        })),
+        groups: setting.groups.map((groupId) => ({
+          ...{ groupId, leader: leaderOf(groupId)?.status(), known: known.get(groupId), isBusy: busy.has(groupId) },
+        })),
+      }),
     get isTidy() {
       if (condemnedHere() || setting.stores().some((store) => store.isLost || store.isOutlaw)) return false;
       return setting.groups.every((groupId) => {

@@ -9,8 +9,6 @@ import { disturbDisk } from "./disk-harm.js";
 import type { Janitor } from "./raft-janitor.js";
 import type { RaftProcess } from "./raft-process.js";
 
-type ChangingNode = RaftNode & { changePeers(peers: readonly PeerInfo[]): Promise<void> };
-
 /** What can be done. */
 export type RaftFault =
   | "crash"
@@ -73,6 +71,8 @@ export interface RaftNemesis {
   strike(store: RaftProcess, how: "kill" | "crash"): void;
   /** Cuts one store off for a while. */
   cutOff(store: RaftProcess, fromMs: number, toMs: number): void;
+  /** Cuts some stores off from all the others for a while. */
+  divide(side: readonly string[], fromMs: number, toMs: number): void;
 }
 
 /** Makes a nemesis that is not started. */
@@ -126,6 +126,14 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
   };
   const cutOff = (store: RaftProcess, fromMs: number, toMs: number): void => {
     later(fromMs, toMs, walls.raiseAround(store.node, nodes()));
+  };
+  const divide = (side: readonly string[], fromMs: number, toMs: number): void => {
+    const others = nodes().filter((node) => !side.includes(node));
+    raiseFor(
+      side.flatMap((a) => others.flatMap((b) => between(a, b))),
+      fromMs,
+      toMs,
+    );
   };
   const strike = (store: RaftProcess, how: "kill" | "crash"): void => {
     if (how === "kill") store.kill();
@@ -194,30 +202,32 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
       mark("clockJump");
     },
     isolate: () => {
-      cutOff(victim(), 50, 900);
+      cutOff(victim(), 50, 600);
       mark("partition");
     },
     isolateLeader: () => {
       const at = leading();
       if (at === undefined) return;
-      cutOff(at.store, 100, 900);
+      cutOff(at.store, 100, 600);
       mark("partition");
     },
     halves: () => {
       const all = nodes();
-      const left = all.filter(() => random.chance(0.5));
-      const links = left.flatMap((a) => all.filter((b) => !left.includes(b)).flatMap((b) => between(a, b)));
-      raiseFor(links, 100, 900);
+      divide(
+        all.filter(() => random.chance(0.5)),
+        50,
+        500,
+      );
       mark("halves");
     },
     oneWay: () => {
-      raiseFor([[victim().node, random.pick(stores()).node]], 100, 900);
+      raiseFor([[victim().node, random.pick(stores()).node]], 50, 600);
       mark("oneWay");
     },
     partial: () => {
       const all = nodes();
       const links = all.flatMap((a) => all.flatMap((b): Link[] => (a !== b && random.chance(0.3) ? [[a, b]] : [])));
-      raiseFor(links, 100, 700);
+      raiseFor(links, 50, 400);
       mark("partialPartition");
     },
     reset: () => {
@@ -305,8 +315,7 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
         free === undefined ? [] : [{ peerId: setting.newPeerId(), storeId: free.storeId, role: "voter" }];
       const next = [...kept, ...added];
       if (next.length < 2 || kept.length === 0 || next.length === voters.length) return;
-      const node = at.node as Partial<ChangingNode>;
-      if (node.changePeers !== undefined) attempt("changePeers", () => (at.node as ChangingNode).changePeers(next));
+      attempt("changePeers", () => at.node.changePeers(next));
     },
   };
 
@@ -321,12 +330,12 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
 
   /** Destroys something on one disk: only while all is well otherwise, so that what is left can always mend it. */
   const harmDisk = (kind: "flipBit" | "loseDisk" | "oldImage"): void => {
-    const isWell =
-      stores().every((store) => store.host !== undefined && !store.isDamaged) &&
-      janitor.isTidy &&
-      groups.every((groupId) => (janitor.members(groupId)?.conf.voters.length ?? 0) >= 3);
-    if (isWell) disturbDisk({ queue, random, stores, hasMet: setting.hasMet, mark }, kind, victim());
+    if (isWell()) disturbDisk({ queue, random, stores, hasMet: setting.hasMet, isWell, mark }, kind, victim());
   };
+  const isWell = (): boolean =>
+    stores().every((store) => store.host !== undefined && !store.isDamaged) &&
+    janitor.isTidy &&
+    groups.every((groupId) => (janitor.members(groupId)?.conf.voters.length ?? 0) >= 3);
 
   const pairs = Object.entries(setting.weights) as [RaftFault, number][];
   const total = pairs.reduce((sum, [, weight]) => sum + weight, 0);
@@ -347,6 +356,7 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
     },
     strike,
     cutOff,
+    divide,
     start: () => {
       isActive = true;
       tick();

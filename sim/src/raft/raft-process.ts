@@ -120,7 +120,7 @@ export function createRaftProcess(setting: RaftSetting, storeId: number): RaftPr
   let life = 0;
 
   const noteSize = (opened: RaftLog): void => {
-    const path = disk.files().findLast((name) => name.startsWith("/log/") && name.endsWith(".log"));
+    const path = disk.files().findLast((name) => name.startsWith("/log/") && name.endsWith(".wal"));
     if (path !== undefined) syncedSizes.push({ syncs: opened.stats().syncs, path, bytes: disk.sizeOf(path) });
     if (syncedSizes.length > 64) syncedSizes = syncedSizes.slice(-48);
   };
@@ -158,11 +158,8 @@ export function createRaftProcess(setting: RaftSetting, storeId: number): RaftPr
     });
     if (!isOwn()) return;
     const { isOutlaw } = process;
-    if (disk.files().some((name) => name.includes("torn") || name.includes("cut"))) setting.mark("tornTailRecovered");
-    if (!isOutlaw) {
-      if (process.isDamaged) account.trust(opened);
-      else account.open(opened);
-    }
+    if (disk.files().some((name) => name.endsWith(".cut"))) setting.mark("tornTailRecovered");
+    if (!isOutlaw) account.open(opened, process.isDamaged);
     condemned = new Set();
     for (const { groupId, lifecycle } of opened.groups()) {
       if (lifecycle.state !== "condemned") continue;
@@ -207,6 +204,8 @@ export function createRaftProcess(setting: RaftSetting, storeId: number): RaftPr
       if (lifecycle.state !== "live") continue;
       const stored = await loadState(view, groupId);
       if (!isOwn()) return;
+      // The janitor may have destroyed it meanwhile.
+      if (opened.group(groupId)?.lifecycle.state !== "live") continue;
       const state = stored?.peerId === lifecycle.peerId ? stored : initialState(groupId, lifecycle.peerId);
       try {
         startGroup(own, view, created, groupId, state);
@@ -265,6 +264,7 @@ export function createRaftProcess(setting: RaftSetting, storeId: number): RaftPr
       },
       onSnapshotLoaded: () => {
         setting.mark("snapshotLoaded");
+        if (machine.state.confState.votersOutgoing.length > 0) setting.mark("snapshotLoadedInJoint");
       },
       onError: (error) => {
         fail(error, own);

@@ -127,8 +127,14 @@ export async function runRaftWorld(seed: number, options: RaftWorldOptions = {})
       const isLeader = store.host?.group(groupId)?.isLeader === true;
       if (!isLeader || !nemesis.isActive || !random.chance(0.5)) return;
       mark("leaderStruckInJoint");
+      if (random.chance(0.5)) {
+        // The new half is on its own with the leader: before the others hear that the change is committed.
+        const isNew = ({ peerId }: PeerInfo): boolean => !conf.votersOutgoing.includes(peerId);
+        nemesis.divide([store.node, ...peers.filter(isNew).map(({ storeId }) => `s${storeId}`)], 150, 500);
+        return;
+      }
       queue.plan(random.fraction() ** 2 * 20, () => {
-        if (random.chance(0.5)) nemesis.cutOff(store, 100, 500);
+        if (random.chance(0.3)) nemesis.cutOff(store, 100, 500);
         else if (store.isUp && !store.isOutlaw) nemesis.strike(store, random.chance(0.5) ? "kill" : "crash");
       });
     },
@@ -148,6 +154,7 @@ export async function runRaftWorld(seed: number, options: RaftWorldOptions = {})
   const janitor = createJanitor({
     ...{ groups, newPeerId, mark, stores: allStores },
     replicas: shape.replicas,
+    nowMs: () => queue.nowMs,
     replace: (lost) => {
       const fresh = addStore();
       stores = stores.map((store) => (store === lost ? fresh : store));
@@ -247,7 +254,7 @@ export async function runRaftWorld(seed: number, options: RaftWorldOptions = {})
         ? `${clients.waiting} clients wait`
         : janitor.isTidy
           ? whatIsMissing(stores, groups, janitor)
-          : "something lost is not replaced";
+          : `something lost is not replaced: ${janitor.describe()}`;
     if (missing === undefined) break;
     if (queue.nowMs > healedMs + HEAL_LIMIT_MS) {
       violations.push(new InvariantError(`did not converge within ${HEAL_LIMIT_MS} ms of healing: ${missing}`));

@@ -9,10 +9,11 @@ import { applyRecord, copyTable, differenceOf, lastIndexOf, readTable, type Shad
 
 /** The account of one store's disk. It outlives processes. */
 export interface LogAccount {
-  /** Compares a log that was just opened with the account; throws InvariantError where something durable is missing. */
-  open(log: RaftLog): void;
-  /** Takes over what the log says: its disk was damaged on purpose, so that it may lack something if it says so. */
-  trust(log: RaftLog): void;
+  /**
+   * Compares a log that was just opened with the account. On a disk that was damaged on purpose it may have condemned groups.
+   * @throws InvariantError where something durable is missing and the log does not say so.
+   */
+  open(log: RaftLog, isDamaged: boolean): void;
   /** Wraps an opened log. `nodeOf` gives what the checks need of the running host. */
   watch(log: RaftLog, nodeOf: (groupId: number) => WatchedNode | undefined): RaftLog;
   /** Judges an append response about to leave: what it acknowledges must be durable. */
@@ -86,31 +87,25 @@ export function createLogAccount(storeId: number, checker: ConsensusChecker): Lo
   };
 
   return {
-    open(log) {
+    open(log, isDamaged) {
       life++;
       changes.clear();
       const candidate = copyTable(durable);
-      const first = differenceOf(candidate, log);
+      const first = differenceOf(candidate, log, isDamaged);
       let difference = first;
       for (const records of pending) {
         if (difference === undefined) break;
         for (const record of records) applyRecord(candidate, record);
-        difference = differenceOf(candidate, log);
+        difference = differenceOf(candidate, log, isDamaged);
       }
       if (difference !== undefined) {
         throw new InvariantError(
           `durability: store ${storeId}: its log is not what was promised durable (${first ?? ""}), nor that and a part of ${pending.length} unfinished writes (${difference})`,
         );
       }
-      durable = candidate;
+      durable = isDamaged ? readTable(log) : candidate;
       pending = [];
       noteAll();
-    },
-    trust(log) {
-      life++;
-      changes.clear();
-      durable = readTable(log);
-      pending = [];
     },
     watch(log, nodeOf) {
       const own = life;

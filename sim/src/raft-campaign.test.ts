@@ -1,0 +1,125 @@
+/** Consensus alone, in every test run: fixed and fresh seeds that must hold, and the planted bugs. `SEED=n` runs that world, twice. */
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { secondsOf } from "./env-node/campaign-process.js";
+import { deadlineIn } from "./env-node/deadline.js";
+import { runRaftPart } from "./env-node/raft-campaign-process.js";
+import { FLAVOURS } from "./raft/flavours.js";
+import { runRaftWorld, type RaftWorldReport } from "./raft/raft-world.js";
+
+const FIXED_SEEDS = 120;
+/** Seconds for seeds that nobody has run before. */
+const FRESH_SECONDS = 12;
+const PROCESSES = 2;
+const TIMEOUT_MS = 8 * 60_000;
+
+/** A campaign in which one of these never happens tests less than it says. */
+const SOMETIMES = [
+  ...["crash", "kill", "killLeader", "powerFailure", "restartAll", "addressChange", "pause", "clockJump", "ghost"],
+  ...["partition", "halves", "oneWay", "partialPartition", "reset", "loss", "newLeaderCut"],
+  ...["slowDisk", "diskError", "failedSync", "failStop", "tornTailRecovered", "flipBit", "loseDisk", "oldImage"],
+  ...["refused DISK_LOST", "refused STALE_IDENTITY", "groupCondemned", "condemnedReplaced", "storeReplaced", "outlaw"],
+  ...["learnerAdded", "promoted", "promotedWhileDivided", "removed", "changePeers", "peerDestroyed"],
+  ...["jointEntered", "leaderStruckInJoint", "snapshotLoaded", "snapshotLoadedInJoint", "transfer", "transferAborted"],
+  ...["readRefused", "figureEight4", "cutAtOldCommit"],
+];
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+const commandOf = (seed: number): string => `SEED=${seed} npx mocha sim/src/raft-campaign.test.ts`;
+
+async function assertReplays(seed: number): Promise<RaftWorldReport> {
+  const first = await runRaftWorld(seed);
+  const second = await runRaftWorld(seed);
+  assert.deepEqual(second, first, `seed ${seed} does not replay: the world depends on something that is not its seed`);
+  return first;
+}
+
+const given = process.env["SEED"];
+
+if (given !== undefined) {
+  describe(`raft world ${given}`, () => {
+    it("holds every invariant and replays exactly", async function () {
+      this.timeout(TIMEOUT_MS);
+      const report = await assertReplays(Number(given));
+      print(JSON.stringify(report, undefined, 2));
+      assert.equal(report.failure, undefined);
+    });
+  });
+} else {
+  describe("raft campaign", () => {
+    let abort: AbortController;
+    const reports: RaftWorldReport[] = [];
+
+    beforeEach(() => {
+      abort = new AbortController();
+    });
+
+    afterEach(() => {
+      abort.abort();
+    });
+
+    const run = async (from: number, count: number, isOver: () => boolean): Promise<void> => {
+      const before = reports.length;
+      const parts = Array.from({ length: PROCESSES }, (_, i) => ({
+        from: from + i,
+        count: count / PROCESSES,
+        step: PROCESSES,
+      }));
+      const seconds = await secondsOf(async () => {
+        const note = (report: RaftWorldReport): "stop" | undefined => {
+          reports.push(report);
+          return isOver() ? "stop" : undefined;
+        };
+        await Promise.all(parts.map((part) => runRaftPart(part, abort.signal, note)));
+      });
+      const ran = reports.slice(before);
+      const sum = (of: (report: RaftWorldReport) => number): number => ran.reduce((total, each) => total + of(each), 0);
+      print(
+        `${ran.length} raft worlds from seed ${from} on in ${seconds.toFixed(1)} s: ${Math.round(sum((r) => r.virtualMs) / 1000)} virtual seconds, ` +
+          `${sum((r) => r.events)} events, ${sum((r) => r.operations)} operations, ${sum((r) => r.completed)} of them acknowledged`,
+      );
+      const failed = ran.filter(({ failure }) => failure !== undefined);
+      const findings = failed.map(({ seed, failure = "" }) => `seed ${seed}: ${failure}\n  ${commandOf(seed)}`);
+      assert(findings.length === 0, findings.join("\n"));
+    };
+
+    it(`${FIXED_SEEDS} worlds of fixed seeds hold every invariant and converge after healing`, async function () {
+      this.timeout(TIMEOUT_MS);
+      await run(1, FIXED_SEEDS, () => false);
+      assert.equal(new Set(reports.map(({ seed }) => seed)).size, FIXED_SEEDS);
+    });
+
+    it("so do worlds of fresh seeds", async function () {
+      this.timeout(TIMEOUT_MS);
+      await run(randomInt(1_000, 2 ** 40), 100_000, deadlineIn(FRESH_SECONDS));
+    });
+
+    it("every fault and every rare case happened in them, in every kind of world", () => {
+      const marks = new Map<string, number>();
+      for (const report of reports)
+        for (const [name, count] of Object.entries(report.marks)) marks.set(name, (marks.get(name) ?? 0) + count);
+      print(
+        [...marks]
+          .toSorted(([a], [b]) => (a < b ? -1 : 1))
+          .map(([name, count]) => `${name} ${count}`)
+          .join(", "),
+      );
+      assert.deepEqual(
+        SOMETIMES.filter((name) => !marks.has(name)),
+        [],
+        "these never happened",
+      );
+      assert.deepEqual(
+        FLAVOURS.filter((flavour) => reports.every((report) => report.flavour !== flavour)),
+        [],
+        "no world was of these kinds",
+      );
+    });
+
+    it("the same seed gives the same world", async function () {
+      this.timeout(TIMEOUT_MS);
+      for (const seed of [3, 6, 7, 11]) await assertReplays(seed);
+    });
+  });
+}

@@ -103,7 +103,7 @@ export function createWriter(
       wrote(resource, await kube.mergePatch(resource, keyOf(seen), patch, options));
     },
     async remove(resource, seen, graceSeconds) {
-      const { uid, deletionTimestamp, deletionGracePeriodSeconds = 0 } = seen.metadata ?? {};
+      const { uid, resourceVersion, deletionTimestamp, deletionGracePeriodSeconds = 0 } = seen.metadata ?? {};
       const isLeaving = deletionTimestamp !== undefined;
       if (isLeaving && (graceSeconds === undefined || deletionGracePeriodSeconds <= graceSeconds)) return false;
       begin();
@@ -111,16 +111,16 @@ export function createWriter(
         const outcome = await kube.delete(resource, keyOf(seen), {
           ...options,
           propagationPolicy: "Background",
-          ...(uid === undefined ? {} : { preconditions: { uid } }),
+          ...(uid === undefined || resourceVersion === undefined ? {} : { preconditions: { uid, resourceVersion } }),
           ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
         });
         const object = { ...keyOf(seen), resource, ...(uid === undefined ? {} : { uid }) };
         if (outcome === "gone") expectations.observeWrite(key, object, "deleted");
         return outcome === "gone";
       } catch (error) {
-        // Another object has the name by now: this one is gone.
+        // It is not what it was decided by any more, a pod that runs by now perhaps: the next look decides anew.
         if (RheaError.from(error).code !== "KUBE_CONFLICT") throw error;
-        return true;
+        return false;
       }
     },
   };

@@ -3,10 +3,7 @@ import { NO_PRIORITY } from "./priority.js";
 import { NO_LIMIT, type RaftConfig } from "./types.js";
 
 /** Is a configuration with all defaults filled in. */
-export interface ResolvedRaftConfig extends Required<Omit<RaftConfig, "onEvent" | "testMutations">> {
-  /** Test builds only: see `TestMutations`. */
-  readonly commitOldTermByCounting: boolean;
-}
+export type ResolvedRaftConfig = Required<Omit<RaftConfig, "onEvent">>;
 
 /**
  * Checks a configuration and fills in the defaults.
@@ -36,7 +33,6 @@ export function resolveRaftConfig(config: RaftConfig): ResolvedRaftConfig {
     disableProposalForwarding: config.disableProposalForwarding ?? false,
     disableConfChangeValidation: config.disableConfChangeValidation ?? false,
     stepDownOnRemoval: config.stepDownOnRemoval ?? false,
-    commitOldTermByCounting: config.testMutations?.commitOldTermByCounting ?? false,
   };
   require(Number.isSafeInteger(id) && id > 0, `id is ${id}: it must be a whole number above 0`);
   require(heartbeatTick > 0, `heartbeatTick is ${heartbeatTick}: it must be above 0`);

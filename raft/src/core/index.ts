@@ -55,5 +55,4 @@ export type {
   SnapshotMetadata,
   SoftState,
   Storage,
-  TestMutations,
 } from "./types.js";

@@ -143,11 +143,9 @@ export class RaftLog {
     this.committed = index;
   }
 
-  /** Commits up to `index` if that entry is of `term`, or (tests of tests only) of any term. Returns whether the index moved. */
-  maybeCommit(index: number, term: number, anyTerm: boolean): boolean {
-    if (index <= this.committed || term === 0) return false;
-    const found = this.term(index);
-    if (found !== term && !(anyTerm && found > 0)) return false;
+  /** Commits up to `index` if that entry is of `term`. Returns whether the index moved. */
+  maybeCommit(index: number, term: number): boolean {
+    if (index <= this.committed || term === 0 || this.term(index) !== term) return false;
     this.commitTo(index);
     return true;
   }

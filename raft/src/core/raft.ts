@@ -296,7 +296,7 @@ export class Raft {
 
   /** Moves the commit index as far as a quorum allows; only entries of the current term commit by counting (thesis 3.6.2). */
   maybeCommit(): boolean {
-    return this.log.maybeCommit(this.tracker.committedIndex(), this.term, this.config.commitOldTermByCounting);
+    return this.log.maybeCommit(this.tracker.committedIndex(), this.term);
   }
 
   hasCommittedInTerm(): boolean {

@@ -207,12 +207,6 @@ export interface Storage {
 /** Says how a leader proves that it still leads before it answers a read. `leaseBased` trusts clocks and needs CheckQuorum. */
 export type ReadOnlyOption = "safe" | "leaseBased";
 
-/** Switches that break the algorithm on purpose, so that tests can prove they would notice. Test builds only. */
-export interface TestMutations {
-  /** Lets a leader commit entries of older terms by counting replicas (the bug of the raft paper's figure 8). */
-  readonly commitOldTermByCounting?: boolean;
-}
-
 /** Configures one peer of one group. */
 export interface RaftConfig {
   /** Is this peer's id, above 0. */
@@ -258,8 +252,6 @@ export interface RaftConfig {
   readonly random: (n: number) => number;
   /** Receives what a log file would: called synchronously, must not call back into the core. */
   readonly onEvent?: (event: RaftEvent) => void;
-  /** Test builds only. */
-  readonly testMutations?: TestMutations;
 }
 
 /** Answers a `readIndex` call: the read may be served once the state machine has applied `index`. */

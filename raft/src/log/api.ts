@@ -28,8 +28,6 @@ export interface LogOptions {
   readonly sync?: boolean;
   /** Called once, at the first failed write or fsync; the owner must stop the process. The log refuses everything after it. */
   readonly onFailed: (error: RheaError) => void;
-  /** Test builds only: acknowledge without fsync. */
-  readonly testMutations?: { readonly skipSync?: boolean };
 }
 
 /** One thing to remember about one group. */

@@ -161,16 +161,4 @@ describe("FramePipeline", () => {
     await second;
     assert.deepEqual(disk.journal.slice(-1), ["syncDir wal"]);
   });
-
-  it("acknowledges without fsync only under the test mutation", async () => {
-    const disk = new TestDisk();
-    disk.intercept = (call, path) => {
-      if (call === "datasync" && path.endsWith(".wal")) throw new Error("must not be called");
-    };
-    const { log } = await openTestLog(disk, { testMutations: { skipSync: true } });
-    await log.append([created(7)]);
-    await assert.rejects(openTestLog(Object.assign(new TestDisk(), { intercept: disk.intercept })), {
-      code: "DISK_FAILED",
-    });
-  });
 });

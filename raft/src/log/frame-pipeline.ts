@@ -25,7 +25,6 @@ export interface PipelineOptions {
   readonly clock: Clock;
   readonly segments: SegmentSet;
   readonly segmentBytes: number;
-  readonly skipSync: boolean;
   /** False: frames are acknowledged when they are written; only a segment that is full is synced, and everything at a close. */
   readonly isSynced: boolean;
   readonly mark: DurableMark;
@@ -179,8 +178,7 @@ export class FramePipeline {
     try {
       invariant(file !== undefined, `${path}: written before the segment was made`);
       await file.write(frame.offset, [frame.finish(this.durableSequence)]);
-      const { skipSync, isSynced } = this.#options;
-      if (isSynced && !skipSync) await this.#sync(() => file.datasync());
+      if (this.#options.isSynced) await this.#sync(() => file.datasync());
     } catch (cause) {
       this.#fail(`frame ${frame.sequence} to ${path} at offset ${frame.offset}`, cause);
       return;
@@ -227,11 +225,11 @@ export class FramePipeline {
 
   async #makeSegment({ segment, head }: PlannedSegment): Promise<void> {
     this.#isMakingSegment = true;
-    const { disk, directory, skipSync, mark } = this.#options;
+    const { disk, directory, mark } = this.#options;
     try {
       // Only the newest segment may hold frames that are not durable.
       await this.syncWritten();
-      segment.file = await this.#sync(() => createSegmentFile(disk, directory, segment.path, head, skipSync));
+      segment.file = await this.#sync(() => createSegmentFile(disk, directory, segment.path, head));
       await mark.sync(segment.sequence, this.durableSequence);
     } catch (cause) {
       this.#fail(`the head of ${segment.path}`, cause);

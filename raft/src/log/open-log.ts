@@ -35,7 +35,6 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
         "several such machines committed data; if only the process dies, nothing is",
     );
   }
-  const skipSync = options.testMutations?.skipSync === true;
   const segments = new SegmentSet();
   let mark: DurableMark | undefined;
   // The pipeline comes after recovery; nothing is read from segments before.
@@ -53,7 +52,7 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
     const logId = recovered.logId ?? newLogId(directory, clock.wallMs());
     const planSegment = segmentPlanner(options, recovered, logId, segments, table);
     const { segment, head } = planSegment(recovered.nextFrame);
-    segment.file = await createSegmentFile(disk, directory, segment.path, head, skipSync);
+    segment.file = await createSegmentFile(disk, directory, segment.path, head);
     mark = await openDurableMark({
       ...{ disk, directory, clock, reading: recovered.mark },
       mark: { logId, segment: segment.sequence, frame: recovered.nextFrame - 1 },
@@ -65,7 +64,6 @@ export async function openLog(options: LogOptions): Promise<RaftLog> {
       clock,
       segments,
       segmentBytes,
-      skipSync,
       isSynced,
       mark,
       nextFrame: recovered.nextFrame,

@@ -19,20 +19,12 @@ export async function listSegments(disk: Disk, directory: string): Promise<numbe
 }
 
 /** Makes a segment that has only a head. Durable, with its name, when it resolves. */
-export async function createSegmentFile(
-  disk: Disk,
-  directory: string,
-  path: string,
-  head: Buffer,
-  skipSync: boolean,
-): Promise<DiskFile> {
+export async function createSegmentFile(disk: Disk, directory: string, path: string, head: Buffer): Promise<DiskFile> {
   const file = await disk.open(path, { create: true, exclusive: true });
   try {
     await file.write(0, [head]);
-    if (!skipSync) {
-      await file.datasync();
-      await disk.syncDir(directory);
-    }
+    await file.datasync();
+    await disk.syncDir(directory);
     return file;
   } catch (error) {
     await file.close();

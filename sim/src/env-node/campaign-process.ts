@@ -9,15 +9,13 @@ export interface CampaignPart {
   readonly from: number;
   readonly count: number;
   readonly step: number;
-  /** Name of a planted bug; default: none. */
-  readonly mutation?: string;
 }
 
 const SCRIPT = fileURLToPath(new URL("../bin/campaign.ts", import.meta.url));
 
 /** The command that runs the same worlds by hand, from the project's root. */
-export function commandOf({ from, count, step, mutation = "" }: CampaignPart): string {
-  return `node --conditions=rhea-source --import=tsx sim/src/bin/campaign.ts ${from} ${count} ${step} ${mutation}`.trimEnd();
+function commandOf({ from, count, step }: CampaignPart): string {
+  return `node --conditions=rhea-source --import=tsx sim/src/bin/campaign.ts ${from} ${count} ${step}`;
 }
 
 /**
@@ -29,15 +27,11 @@ export async function runPart(
   signal: AbortSignal,
   onReport: (report: WorldReport) => "stop" | undefined,
 ): Promise<void> {
-  const { from, count, step, mutation } = part;
+  const { from, count, step } = part;
   const words = [from, count, step].map(String);
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, SCRIPT, ...words, ...(mutation === undefined ? [] : [mutation])],
-    {
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
+  const child = spawn(process.execPath, [...process.execArgv, SCRIPT, ...words], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const kill = (): void => void child.kill("SIGKILL");
   signal.addEventListener("abort", kill);
   let complaints = "";

@@ -44,8 +44,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
   {
     name: "commitOldTermByCounting",
     file: `${CORE}/raft-log.ts`,
-    find: "if (found !== term",
-    replace: "if (found < 0",
+    find: "this.term(index) !== term) return false;",
+    replace: "this.term(index) < 0) return false;",
     breaks: "an entry of an earlier term commits once a majority has it (figure 8)",
     flavour: "figureEight",
     caughtWithin: 50,

@@ -98,8 +98,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: "segmentNameNotSynced",
     file: `${LOG}/segment-files.ts`,
-    find: "      await file.datasync();\n      await disk.syncDir(directory);\n    }",
-    replace: "      await file.datasync();\n    }",
+    find: "    await file.write(0, [head]);\n    await file.datasync();\n    await disk.syncDir(directory);",
+    replace: "    await file.write(0, [head]);\n    await file.datasync();",
     breaks: "a new segment's name is not durable",
     flavour: "crashes",
     caughtWithin: 20,

@@ -16,8 +16,6 @@ export interface StoreSetting {
   readonly net: SimNet;
   readonly safety: SafetyChecker;
   readonly initialRegions: readonly InitialRegion[];
-  /** Bugs planted for the mutation campaign. */
-  readonly mutations: { readonly skipSync?: boolean; readonly commitOldTermByCounting?: boolean };
   addressOf(storeId: number): string;
   /** The address book that stores give to clients. */
   storeBook(): StoreInit[];
@@ -98,10 +96,6 @@ export function createSimStore(setting: StoreSetting, storeId: number): SimStore
       onFatal: (error) => {
         if (!isPlannedFault(error)) setting.onViolation(error);
         store.kill();
-      },
-      testMutations: {
-        log: { skipSync: setting.mutations.skipSync ?? false },
-        host: { commitOldTermByCounting: setting.mutations.commitOldTermByCounting ?? false },
       },
       observer: {
         onLeader: (groupId, peerId, term, lastIndex) => {

@@ -29,7 +29,6 @@ export interface WorldOptions {
   readonly chaosMs?: number;
   /** Operations the clients begin at least; default 1,000. */
   readonly operations?: number;
-  readonly mutations?: { readonly skipSync?: boolean; readonly commitOldTermByCounting?: boolean };
 }
 
 /** What a run did. */
@@ -76,7 +75,6 @@ export async function runWorld(seed: number, options: WorldOptions = {}): Promis
     safety,
     addressOf,
     storeBook: () => stores.map(({ storeId }) => ({ storeId, name: `s${storeId}`, address: addressOf(storeId) })),
-    mutations: options.mutations ?? {},
     raft: limits,
     onLeader: (storeId: number, groupId: number, term: number): void => {
       nemesis.onLeader(storeId, groupId, term);

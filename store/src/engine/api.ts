@@ -75,11 +75,6 @@ export interface StoreEngineOptions {
   readonly onFatal: (error: RheaError) => void;
   /** Hears what consensus does; for the simulator. */
   readonly observer?: RaftObserver;
-  /** Test builds only. */
-  readonly testMutations?: {
-    readonly log?: { readonly skipSync?: boolean };
-    readonly host?: { readonly commitOldTermByCounting?: boolean };
-  };
 }
 
 /** Where a region's peer stands. */

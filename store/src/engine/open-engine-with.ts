@@ -46,7 +46,6 @@ export async function openEngineWith(options: StoreEngineOptions, raft: RaftCons
     incarnation: options.incarnation,
     onFailed: fatal,
     ...(options.onRecovering === undefined ? {} : { onRecovering: options.onRecovering }),
-    ...(options.testMutations?.log === undefined ? {} : { testMutations: options.testMutations.log }),
   });
   const { newestLogIncarnation } = options;
   if (newestLogIncarnation !== undefined && log.newestIncarnation > newestLogIncarnation) {
@@ -89,7 +88,6 @@ export async function openEngineWith(options: StoreEngineOptions, raft: RaftCons
     },
     onFatal: fatal,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
-    ...(options.testMutations?.host === undefined ? {} : { testMutations: options.testMutations.host }),
   });
   await engine.recover(host, planRecovery(stored, log.groups(), check));
   host.start();

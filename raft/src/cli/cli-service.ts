@@ -9,8 +9,11 @@ import { planRebalance, type LedGroup } from "./rebalance.js";
 
 /** What a client of the CliService needs. */
 export interface CliServiceOptions {
+  /** The way to the processes. */
   readonly net: Net;
+  /** Time, for the limits of calls. */
   readonly clock: Clock;
+  /** Timers between rounds. */
   readonly scheduler: Scheduler;
   /** Ms for a whole call, from looking for the leader to its answer; default 30,000: a new voter may need a while to catch up. */
   readonly timeoutMs?: number;

@@ -22,12 +22,19 @@ export interface LogId {
 
 /** One group as the table of a head has it: everything but the entries. */
 export interface GroupSummary {
+  /** The group. */
   readonly groupId: number;
+  /** Where it is in its life. */
   readonly lifecycle: GroupLifecycle;
+  /** Its term, vote and commit index. */
   readonly hardState: HardState;
+  /** Its log begins after this index. */
   readonly truncatedIndex: number;
+  /** Term of the entry there. */
   readonly truncatedTerm: number;
+  /** Last index of its log. */
   readonly lastIndex: number;
+  /** A snapshot install that is not finished. */
   readonly pendingInstall: PendingInstall | undefined;
 }
 

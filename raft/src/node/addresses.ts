@@ -5,7 +5,7 @@ import type { MemberList } from "./membership.js";
 
 /** Makes the lookup of a host: `host:port` of a store's raft server, undefined if nobody knows. Asked at every (re)connect, not per message. */
 export function addressBook(
-  { resolveStore }: RaftHostOptions,
+  options: RaftHostOptions,
   identities: IdentityBook,
   groups: () => Iterable<{ readonly members: MemberList }>,
 ): (storeId: number) => string | undefined {
@@ -16,5 +16,5 @@ export function addressBook(
     }
     return undefined;
   };
-  return (storeId) => resolveStore?.(storeId) ?? amongMembers(storeId) ?? identities.addressOf(storeId);
+  return (storeId) => options.resolveStore?.(storeId) ?? amongMembers(storeId) ?? identities.addressOf(storeId);
 }

@@ -1,6 +1,6 @@
 /** CliService: administration of one group, asked of the host that leads it (or, where a call is about one peer, of that peer's host). */
-import { RheaError, type RpcContext, type RpcServer } from "@rhea/common";
-import { CliMethods, type CliPeer, type CliRequest, type CliResponse, type CliResponseInit } from "@rhea/proto";
+import { RheaError, type RpcServer } from "@rhea/common";
+import { CliMethods, type CliPeer, type CliRequest, type CliResponseInit } from "@rhea/proto";
 import type { ChangeOptions, GroupDescription, PeerInfo, RaftNode } from "./api.js";
 import { findMember } from "./conf-plan.js";
 import { peerFromWire, peerToWire } from "./membership.js";
@@ -15,24 +15,28 @@ export interface CliServiceOptions {
 }
 
 type Method = (typeof CliMethods)[keyof typeof CliMethods];
-type Extra = Pick<CliResponse, "snapshotIndex">;
 
 /** Registers the service's methods. Errors reach the caller with their code. */
 export function addCliService(server: RpcServer, options: CliServiceOptions): void {
-  /** Registers a method that does something and answers with the group as it is then; `list` says which of its peers. */
-  const serve = (
-    method: Method,
-    run: (node: RaftNode, request: CliRequest) => Promise<Extra | void>,
-    list: (node: RaftNode) => readonly PeerInfo[] = (node) => node.listPeers(),
-  ): void => {
-    server.unary(method, async (request: CliRequest, _context: RpcContext): Promise<CliResponseInit> => {
+  const register = (method: Method, run: (node: RaftNode, request: CliRequest) => Promise<CliResponseInit>): void => {
+    server.unary(method, async (request: CliRequest): Promise<CliResponseInit> => {
       const node = nodeOf(options, request);
       try {
-        const extra = await run(node, request);
-        return { ...describe(options, node, list(node)), ...extra };
+        return await run(node, request);
       } catch (error) {
         throw withAddress(options, RheaError.from(error));
       }
+    });
+  };
+  /** Registers a method that does something and answers with the group as it is then; `list` says which of its peers. */
+  const serve = (
+    method: Method,
+    run: (node: RaftNode, request: CliRequest) => Promise<void>,
+    list: (node: RaftNode) => readonly PeerInfo[] = (node) => node.listPeers(),
+  ): void => {
+    register(method, async (node, request) => {
+      await run(node, request);
+      return describe(options, node, list(node));
     });
   };
 
@@ -63,10 +67,10 @@ export function addCliService(server: RpcServer, options: CliServiceOptions): vo
     if (request.any) return node.transferLeadershipTo("any");
     return node.transferLeadershipTo(requireMember(node, requirePeer(request)).peerId);
   });
-  serve(CliMethods.Snapshot, async (node, request) => {
+  register(CliMethods.Snapshot, async (node, request) => {
     requireThisPeer(node, request);
     const { index } = await node.snapshot();
-    return { snapshotIndex: index };
+    return { ...describe(options, node, node.listPeers()), snapshotIndex: index };
   });
   serve(CliMethods.GetLeader, async (node) => {
     if (node.leaderId !== 0) return;
@@ -114,10 +118,10 @@ function describe(options: CliServiceOptions, node: RaftNode, peers: readonly Pe
 }
 
 /** Says where the leader is, so that the caller can go there. */
-function withAddress({ resolve }: CliServiceOptions, error: RheaError): RheaError {
+function withAddress(options: CliServiceOptions, error: RheaError): RheaError {
   const { leader } = error.details;
   if (leader === undefined || leader.address !== undefined) return error;
-  const address = resolve(leader.storeId);
+  const address = options.resolve(leader.storeId);
   if (address === undefined) return error;
   const details = { ...error.details, leader: { ...leader, address } };
   return new RheaError(error.code, error.message, { details, cause: error });

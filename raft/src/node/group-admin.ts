@@ -1,5 +1,5 @@
 /** The administration of one group at one peer: changes of members, transfers of leadership, and the reset by force. */
-import { RheaError } from "@rhea/common";
+import type { RheaError } from "@rhea/common";
 import { FIRST_RESET_TERM, type RawNode } from "../core/index.js";
 import type { ConfState, Entry, HardState, Message, PeerId } from "../core/types.js";
 import type { GroupLog, LogRecord } from "../log/api.js";

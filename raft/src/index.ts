@@ -23,12 +23,10 @@ export type { ConfState, Entry, HardState, PeerId } from "./core/types.js";
 export { claimIdentity, createIdentity, readIdentity, verifyIdentity } from "./identity/identity.js";
 export type { ClaimedIdentity, Identity, IdentityDirectories } from "./identity/identity.js";
 export { watchIdentity } from "./identity/identity-watch.js";
-export { inspectLog, openLog, openMemoryLog } from "./log/index.js";
+export { openLog, openMemoryLog } from "./log/index.js";
 export type {
   GroupLifecycle,
   GroupLog,
-  InspectedFrame,
-  LogInspection,
   LogOptions,
   LogRecord,
   LogStats,

@@ -1,29 +1,15 @@
 import { RheaError, type Disk, type DiskFile, type Logger } from "@rhea/common";
-import { viewOf } from "./byte-io.js";
-import { findFrameHeaders, FRAME_HEADER_BYTES, isPayloadIntact, readLists, type FrameGroup } from "./frame-codec.js";
 import { GroupTable } from "./group-records.js";
-import { recordBytesAt, recordKindAt } from "./record-codec.js";
 import { recover } from "./recovery.js";
-import { listSegments, segmentPath } from "./segment-files.js";
-import { readSegmentHead, type GroupSummary } from "./segment-head.js";
+import { listSegments } from "./segment-files.js";
+import type { GroupSummary } from "./segment-head.js";
 import { SegmentSet } from "./segment-set.js";
 
-/** One frame as it stands in its file. */
-export interface InspectedFrame {
-  /** Its segment file. */
-  readonly path: string;
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  /** Number of the frame. */
-  readonly sequence: number;
-  /** Newest sequence that was durable when it was written. */
-  readonly durable: number;
-  /** Whether its contents match its checksum. */
-  readonly isIntact: boolean;
-  /** Its groups with their numbers of records; undefined if both lists are damaged. */
-  readonly groups: readonly FrameGroup[] | undefined;
-  /** Kinds of its records, in order, as numbered in docs/design/0001-formats.md; empty unless it is intact. */
-  readonly kinds: readonly number[];
+/** One thing that recovery would say. */
+export interface LogFinding {
+  /** `warn`: what a crash leaves behind (a torn end that is cut); `error`: damage. */
+  readonly level: "warn" | "error";
+  readonly message: string;
 }
 
 /** What the next open would make of a log. */
@@ -33,7 +19,7 @@ export interface LogInspection {
   /** Why the whole log would be refused; undefined if it would not. */
   readonly refusal: RheaError | undefined;
   /** Everything recovery would say: what it would cut and condemn, and why. Empty for a healthy log. */
-  readonly findings: readonly string[];
+  readonly findings: readonly LogFinding[];
   /** State of every group after recovery, by id; empty if the log would be refused. */
   readonly groups: readonly GroupSummary[];
   /** Whether the process that wrote it closed it in order. */
@@ -41,20 +27,12 @@ export interface LogInspection {
 }
 
 /**
- * Judges the log of a stopped process exactly as the next open would, without writing anything. `onFrame` is called for every frame with a
- * good header, in order, for dumps.
+ * Judges the log of a stopped process exactly as the next open would, without writing anything.
  * @throws what the disk throws when the directory cannot be read.
  */
-export async function inspectLog(
-  disk: Disk,
-  directory: string,
-  onFrame?: (frame: InspectedFrame) => void,
-): Promise<LogInspection> {
+export async function inspectLog(disk: Disk, directory: string): Promise<LogInspection> {
   const sequences = await listSegments(disk, directory);
-  if (onFrame !== undefined) {
-    for (const sequence of sequences) await dumpSegment(disk, segmentPath(directory, sequence), onFrame);
-  }
-  const findings: string[] = [];
+  const findings: LogFinding[] = [];
   const segments = new SegmentSet();
   const reader = {
     readSync: (sequence: number, offset: number, length: number): Buffer => {
@@ -77,32 +55,12 @@ export async function inspectLog(
   }
 }
 
-async function dumpSegment(disk: Disk, path: string, onFrame: (frame: InspectedFrame) => void): Promise<void> {
-  const file = await disk.open(path, { create: false });
-  try {
-    const bytes = await file.read(0, await file.size());
-    const reading = readSegmentHead(bytes, path);
-    if (reading.state === "bad") return;
-    const view = viewOf(bytes);
-    for (const header of findFrameHeaders(bytes, reading.bytes, reading.salt)) {
-      const isIntact = isPayloadIntact(bytes, header, reading.salt);
-      const kinds: number[] = [];
-      const end = header.offset + FRAME_HEADER_BYTES + header.recordBytes;
-      for (let at = header.offset + FRAME_HEADER_BYTES; isIntact && at < end; at += recordBytesAt(view, at)) {
-        kinds.push(recordKindAt(view, at));
-      }
-      const { offset, sequence, durable } = header;
-      onFrame({ path, offset, sequence, durable, isIntact, groups: readLists(bytes, header, reading.salt), kinds });
-    }
-  } finally {
-    await file.close();
-  }
-}
-
-function collect(findings: string[]): Logger {
+function collect(findings: LogFinding[]): Logger {
   const logger: Logger = {
     isEnabled: () => true,
-    log: (_level, message) => findings.push(message),
+    log: (level, message) => {
+      if (level === "warn" || level === "error") findings.push({ level, message });
+    },
     child: () => logger,
   };
   return logger;

@@ -121,6 +121,11 @@ export function entryTermAt(view: DataView, offset: number): number {
   return getU48(view, offset + 24);
 }
 
+/** Type of the entry whose record begins at `offset`. */
+export function entryTypeAt(view: DataView, offset: number): EntryType {
+  return ENTRY_TYPES[view.getUint16(offset + 30, true)] ?? "normal";
+}
+
 /** Reads an entry from its whole record; the data is a view of `record`. Undefined if it is not the intact record of that entry. */
 export function decodeEntry(record: Buffer, salt: number, groupId: number, index: number): Entry | undefined {
   if (record.length < ENTRY_OVERHEAD_BYTES) return undefined;

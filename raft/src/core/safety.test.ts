@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RheaError } from "@rhea/common";
+import { EMPTY_CONF_STATE, voterIds } from "./tracker.js";
 import { Group, type GroupOptions, type Member } from "./testing/group.js";
 import type { ConfChangeSingle, Entry, Message, PeerId } from "./types.js";
 
@@ -196,6 +197,16 @@ function run(group: Group, watch: Watch, s: Step, n: number): void {
   }
 }
 
+/**
+ * Says whether somebody needs the vote of a peer that was removed, which the protocol cannot help: a leader of two that removes itself and
+ * is deposed before the other hears that this is committed refuses its vote for ever if its log is longer. Hosts transfer leadership first.
+ */
+function isHeldUpByRemoved(group: Group): boolean {
+  const confs = new Map([...group.members].map(([peer, { raw }]) => [peer, raw.status().confState]));
+  const isRemoved = (peer: PeerId): boolean => !voterIds(confs.get(peer) ?? EMPTY_CONF_STATE).includes(peer);
+  return [...confs].some(([peer, conf]) => !isRemoved(peer) && voterIds(conf).some(isRemoved));
+}
+
 /** Runs a proposal, which may be refused at any time. */
 function unlessRefused(propose: () => number): void {
   try {
@@ -245,7 +256,10 @@ describe("safety under loss, reordering, duplication and restarts", () => {
             watch.check(group);
             led = group.leaders().length > 0 ? led + 1 : 0;
           }
-          assert.ok(group.leaders().length > 0, "no leader although nothing fails any more");
+          assert.ok(
+            group.leaders().length > 0 || isHeldUpByRemoved(group),
+            "no leader although nothing fails any more",
+          );
         }),
         { numRuns: 40 },
       );

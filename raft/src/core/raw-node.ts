@@ -156,6 +156,11 @@ export class RawNode {
     return index;
   }
 
+  /** Says whether a leader may have a membership change in its log that is not applied: a further one would be refused. */
+  isConfChangePending(): boolean {
+    return this.#raft.pendingConfIndex > this.#raft.log.applied;
+  }
+
   /**
    * Takes a committed membership change into effect. The host calls it when it applies such an entry, or not at all if it rejects it.
    * @throws RheaError OPERATION_REFUSED when the change does not fit the membership, which validation at proposal time prevents.

@@ -21,6 +21,12 @@ describe("raft host: changes of the configuration", () => {
     return outcome?.error;
   }
 
+  /** Notes that the request may fail before anybody waits for it. */
+  function begun(request: Promise<void>): Promise<void> {
+    request.catch(() => undefined);
+    return request;
+  }
+
   async function succeed(request: Promise<void>): Promise<void> {
     const error = await finish(request);
     equal(error, undefined, error?.message);
@@ -93,7 +99,7 @@ describe("raft host: changes of the configuration", () => {
 
   it("refuses every other change while a learner catches up, and serves on", async () => {
     const leader = await world.elected();
-    const first = leader.node().addPeer(voter(9), { catchUpTimeoutMs: 2_000 });
+    const first = begun(leader.node().addPeer(voter(9), { catchUpTimeoutMs: 2_000 }));
     await world.time.run(300);
     for (const request of [
       () => leader.node().addPeer(learner(8)),
@@ -112,7 +118,7 @@ describe("raft host: changes of the configuration", () => {
     const leader = await world.elected();
     const fourth = await world.addStore();
     fourth.createsPeers = false;
-    const request = leader.node().addPeer(voter(4), { catchUpMargin: 3 });
+    const request = begun(leader.node().addPeer(voter(4), { catchUpMargin: 3 }));
     await world.time.run(6_000);
     equal(roles(leader), "11 12 13 14l");
     fourth.createsPeers = true;
@@ -181,7 +187,7 @@ describe("raft host: changes of the configuration", () => {
     const goal = [1, 2, 3, 4].filter((id) => id !== leader.storeId).map((id) => voter(id));
     await succeed(leader.node().addPeer(learner(4)));
     await world.time.run(1_000);
-    const request = leader.node().changePeers(goal);
+    const request = begun(leader.node().changePeers(goal));
     // The moment the joint configuration is in effect at the leader it is killed.
     await world.time.until("joint", () => leader.node().status().confState.votersOutgoing.length > 0);
     leader.kill();
@@ -203,7 +209,7 @@ describe("raft host: changes of the configuration", () => {
     await succeed(leader.node().addPeer(learner(4)));
     await world.time.run(1_000);
     const goal = [1, 2, 3, 4].filter((id) => id !== leader.storeId).map((id) => voter(id));
-    const request = leader.node().changePeers(goal);
+    const request = begun(leader.node().changePeers(goal));
     await world.time.until("joint everywhere", () =>
       world.stores.every((store) => store.node().status().confState.votersOutgoing.length > 0),
     );
@@ -219,9 +225,23 @@ describe("raft host: changes of the configuration", () => {
     await world.write("two", others(leader));
   });
 
+  it("leaves no empty entries in the log while an earlier change is not applied", async () => {
+    const leader = await world.elected();
+    leader.machine().beforeApply = () => new Promise(() => undefined);
+    leader.node().apply({ data: Buffer.from("stuck") });
+    const first = begun(leader.node().addPeer(learner(4)));
+    await world.time.run(500);
+    const { lastIndex } = leader.node().status();
+    equal((await finish(leader.node().addPeer(learner(5))))?.code, "CONF_CHANGE_BUSY");
+    await world.time.run(500);
+    equal(leader.node().status().lastIndex, lastIndex);
+    leader.kill();
+    await finish(first);
+  });
+
   it("tells whoever waits when leadership is lost while a learner catches up", async () => {
     const leader = await world.elected();
-    const request = leader.node().addPeer(voter(9));
+    const request = begun(leader.node().addPeer(voter(9)));
     await world.time.run(500);
     const [other] = others(leader) as [TestStore];
     await succeed(leader.node().transferLeadershipTo(10 + other.storeId));
@@ -239,7 +259,7 @@ describe("raft host: changes of the configuration", () => {
     // The leader's entry reaches one follower, but no answer comes back.
     world.net.intercept = (path, from, to, bytes) =>
       path.includes("Messages") && to === leader.name && from !== leader.name ? undefined : bytes;
-    const request = leader.node().addPeer(learner(4));
+    const request = begun(leader.node().addPeer(learner(4)));
     await world.time.run(400);
     world.net.isolate(leader.name, world.names);
     world.net.intercept = undefined;
@@ -349,6 +369,18 @@ describe("raft host: changes of the configuration", () => {
     await world.time.run(3_000);
     const alone = await finish(near.node().transferLeadershipTo("any"));
     ok(alone?.code === "TRANSFER_FAILED" || alone?.code === "NOT_LEADER", alone?.code);
+  });
+
+  it("hands no leadership to a voter that is never to be elected, and of equals to the one of higher priority", async () => {
+    const leader = await world.elected();
+    const [never, low] = others(leader) as [TestStore, TestStore];
+    const fourth = await world.addStore();
+    await succeed(leader.node().addPeer({ ...voter(4), priority: 9 }));
+    await succeed(leader.node().addPeer({ ...voter(never.storeId), priority: 0 }));
+    await succeed(leader.node().addPeer({ ...voter(low.storeId), priority: 2 }));
+    await world.time.run(1_000);
+    await succeed(leader.node().transferLeadershipTo("any"));
+    equal(fourth.node().isLeader, true);
   });
 
   it("lists who is alive, at the leader", async () => {

@@ -204,6 +204,8 @@ export class ConfChanges {
   }
 
   #propose(operation: Operation, raw: RawNode, change: ConfChangeV2): void {
+    // The core would put an empty entry into the log in its place.
+    if (raw.isConfChangePending()) throw changeBusy(this.#target.groupId);
     // An index of 0 cannot come: this peer leads, and no proposal is forwarded.
     const index = raw.proposeConfChange(change);
     operation.pending = { index, term: raw.basicStatus().term };

@@ -9,6 +9,7 @@ import { SegmentSet } from "./segment-set.js";
 export interface LogFinding {
   /** `warn`: what a crash leaves behind (a torn end that is cut); `error`: damage. */
   readonly level: "warn" | "error";
+  /** What was found and where, for people. */
   readonly message: string;
 }
 

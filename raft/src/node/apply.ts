@@ -52,6 +52,8 @@ export interface ApplyTarget {
   onChangeApplied(entry: Entry, wasAccepted: boolean): void;
   /** These members are in the configuration no more; this peer may be among them. */
   onLeft(members: readonly PeerInfo[]): void;
+  /** Monotonic ms, as they are now. */
+  clockMs(): number;
   /** The term of an entry that was applied. */
   termOf(index: number): number;
   /** Hands the core what it wants to hear once entries are applied. */
@@ -59,6 +61,17 @@ export interface ApplyTarget {
   /** Asks for another turn: there is more to apply. */
   wake(): void;
   fail(error: RheaError): void;
+}
+
+/** Figures of applying, since the start. */
+export interface ApplyFigures {
+  /** Calls of `onApply`, the entries in them, their bytes and the ms until they were over. */
+  readonly batches: number;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly ms: number;
+  /** Snapshots loaded. */
+  readonly loaded: number;
 }
 
 type Item =
@@ -72,6 +85,12 @@ export class Applier {
   applied: number;
   /** Bytes of entries applied since the start. */
   appliedBytes = 0;
+  #entries = 0;
+  #batches = 0;
+  #applyMs = 0;
+  #loaded = 0;
+  /** The state machine's answer that is awaited. */
+  #pending: Promise<void> | undefined;
   confState: ConfState;
   readonly #target: ApplyTarget;
   #queue: Item[] = [];
@@ -91,6 +110,16 @@ export class Applier {
   /** Whether all that was handed over is applied, and nothing waits for the state machine. */
   get isIdle(): boolean {
     return this.#queue.length === 0 && this.#state === "free";
+  }
+
+  get figures(): ApplyFigures {
+    const { appliedBytes: bytes } = this;
+    return { batches: this.#batches, entries: this.#entries, bytes, ms: this.#applyMs, loaded: this.#loaded };
+  }
+
+  /** The call of the state machine that is not over yet, if there is one. Never rejects. */
+  get pending(): Promise<void> | undefined {
+    return this.#pending;
   }
 
   /** Whether a snapshot waits to be loaded or is being loaded. */
@@ -172,6 +201,13 @@ export class Applier {
       throw new InvariantError(`group ${groupId}: entry ${first} follows ${this.applied} when applying`);
     }
     const what = `group ${groupId}: applying entries ${first} to ${last}`;
+    const startMs = this.#target.clockMs();
+    const count = (): void => {
+      this.applied = last;
+      this.#batches++;
+      this.#entries += batch.length;
+      this.#applyMs += this.#target.clockMs() - startMs;
+    };
     let pending: void | Promise<void>;
     try {
       pending = stateMachine.onApply(batch);
@@ -179,13 +215,8 @@ export class Applier {
       this.#fail(what, error);
       return;
     }
-    if (pending === undefined) {
-      this.applied = last;
-      return;
-    }
-    this.#waitFor(pending, what, () => {
-      this.applied = last;
-    });
+    if (pending === undefined) count();
+    else this.#waitFor(pending, what, count);
   }
 
   #applyChange(entry: Entry): void {
@@ -264,6 +295,7 @@ export class Applier {
       this.confState = confState;
       const left = this.#updateMembers(peers);
       this.applied = index;
+      this.#loaded++;
       snapshot.onLoaded();
       stateMachine.onConfigurationCommitted?.(confState, members.all, index);
       if (left.length > 0) this.#target.onLeft(left);
@@ -272,8 +304,9 @@ export class Applier {
 
   #waitFor(pending: Promise<void>, what: string, then: () => void): void {
     this.#state = "busy";
-    pending.then(
+    this.#pending = pending.then(
       () => {
+        this.#pending = undefined;
         if (this.#state !== "busy") return;
         this.#state = "free";
         try {
@@ -285,6 +318,7 @@ export class Applier {
         this.#target.wake();
       },
       (error: unknown) => {
+        this.#pending = undefined;
         if (this.#state === "busy") this.#fail(what, error);
       },
     );

@@ -12,15 +12,17 @@ export interface CorePlace {
   readonly peerId: PeerId;
   readonly applied: number;
   readonly storage: Storage;
+  /** Election priority; -1: none. */
+  readonly priority: number;
 }
 
 /** Builds the core's configuration: PreVote, CheckQuorum and asynchronous writes on, proposals never forwarded. */
 export function coreConfig(
-  { groupId, peerId, applied, storage }: CorePlace,
+  { groupId, peerId, applied, storage, priority }: CorePlace,
   limits: HostLimits,
   options: RaftHostOptions,
 ): RaftConfig {
-  const { rng, logger, testMutations } = options;
+  const { rng, logger } = options;
   const onEvent = (event: RaftEvent): void => {
     const loudness = raftEventLevel(event.kind);
     // Elections of thousands of groups are no news; who leads is.
@@ -42,8 +44,9 @@ export function coreConfig(
     preVote: true,
     disableProposalForwarding: true,
     stepDownOnRemoval: true,
+    readOnlyOption: options.readOnly ?? "safe",
+    priority,
     random: (n) => rng.int(n),
     onEvent,
-    ...(testMutations === undefined ? {} : { testMutations }),
   };
 }

@@ -58,6 +58,8 @@ export interface GroupHost<Group> {
   condemn(groupId: number, reason: string): RheaError;
   /** Removes staged files that the core did not want. */
   discardStaged(snapshot: InstalledSnapshot): void;
+  /** Takes a group out of the host. */
+  retire(group: Group): void;
   countReadRound(): void;
   /** A member on each of these stores left a group: a store with no member of any group here may come back as a new one. */
   forgetStores(storeIds: readonly number[]): void;

@@ -4,7 +4,6 @@ import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, RawNode } from "../co
 import type { ConfChangeV2, ConfState, Entry, Message, PeerId } from "../core/types.js";
 import type { GroupLog } from "../log/api.js";
 import type { GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
-import { AdminCalls } from "./admin-calls.js";
 import { Applier, type ApplyTarget, type InstalledSnapshot } from "./apply.js";
 import { ClientRequests } from "./client-requests.js";
 import { Contacts } from "./contacts.js";
@@ -15,13 +14,16 @@ import type { AwaitedAppend, GroupHost, PeerPlace, TurnOutput } from "./group-ho
 import { LogCutter } from "./log-cutter.js";
 import { MemberList } from "./membership.js";
 import { closing, leadershipLost, notLeader, perhapsApplied } from "./node-errors.js";
+import type { NodeFigures } from "./node-report.js";
+import { NodeCalls } from "./node-calls.js";
 import { nodeStatus } from "./node-status.js";
 import { Notices } from "./notices.js";
 import { QuietSlot } from "./quiet-slot.js";
-import { RoleWatch } from "./role-watch.js";
+import { RoleReports } from "./role-reports.js";
 import type { ResolvedSnapshotOptions } from "./snapshot-options.js";
 import type { SnapshotSource } from "./snapshot-source.js";
 import type { SnapshotStaging } from "./snapshot-staging.js";
+import { mayFindNobody } from "./sending.js";
 import { StagedSlot, type StagedDone } from "./staged-slot.js";
 import { StateKeeper } from "./state-keeper.js";
 import { LogStorage } from "./storage-adapter.js";
@@ -32,7 +34,7 @@ import { liveFollowers } from "./truncation.js";
 const MAX_READIES_PER_TURN = 8;
 
 /** One group's peer in this process. */
-export class Group extends AdminCalls implements RaftNode, ApplyTarget {
+export class Group extends NodeCalls implements RaftNode, ApplyTarget {
   readonly groupId: number;
   readonly peerId: PeerId;
   readonly stateMachine: StateMachine;
@@ -49,7 +51,7 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
   readonly #requests: ClientRequests;
   readonly #contacts: Contacts;
   #raw: RawNode | undefined;
-  #state: "resuming" | "running" | "error" | "shutdown" = "resuming";
+  #state: "resuming" | "running" | "error" | "shutting" | "shutdown" = "resuming";
   #error: RheaError | undefined;
   /** Set while the `created` record is not durable: nothing may leave before. */
   #held: Message[] | undefined;
@@ -59,7 +61,13 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
   readonly #cutter: LogCutter;
   readonly #keeper: StateKeeper;
   readonly #started = deferred();
-  readonly #role = new RoleWatch();
+  readonly #ended = deferred();
+  #snapshotsSent = 0;
+  #snapshotsNotSent = 0;
+  readonly #role: RoleReports;
+  readonly #priority: number;
+  /** What the core was told. */
+  #priorities: ReadonlyMap<PeerId, number> | undefined;
   #candidateHeardMs = -Infinity;
 
   constructor(
@@ -76,6 +84,7 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     this.groupId = groupId;
     this.peerId = peerId;
     this.stateMachine = stateMachine;
+    this.#priority = options.priority ?? -1;
     this.#logger = host.options.logger;
     this.members = new MemberList(peers, confState);
     this.#contacts = new Contacts(this.members, this.quiet, host);
@@ -85,6 +94,7 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     this.#orders = new StoreOrders(log, this.#staged);
     this.#notices = new Notices(stateMachine);
     this.#cutter = new LogCutter(log, host.limits);
+    this.#role = new RoleReports(this, this.#notices, this.#contacts);
     this.#applier = new Applier(this, applied, confState);
     this.#requests = new ClientRequests(this, this.#notices);
     this.admin = new GroupAdmin(this);
@@ -130,6 +140,8 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
 
   readIndex(): Promise<void> {
     if (this.#state !== "running") return Promise.reject(this.#error ?? closing(this.groupId));
+    // A group that is read from time to time stays awake in between.
+    this.quiet.calmSince = this.host.tick;
     return this.#requests.read();
   }
 
@@ -142,12 +154,44 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     return { index: await this.#keeper.save() };
   }
 
+  shutdown(): void {
+    if (this.#state === "shutting" || this.#state === "shutdown") return;
+    this.#state = "shutting";
+    this.host.retire(this);
+    this.#notices.clear();
+    this.#release((maybeApplied) => closing(this.groupId, maybeApplied));
+    this.#endRole("this peer is shutting down");
+    const { pending } = this.#applier;
+    if (pending === undefined) this.#end();
+    else void pending.then(() => this.#end());
+  }
+
+  /** Removes what is stored of its state, once nothing of it runs any more. */
+  async discard(): Promise<void> {
+    await this.join();
+    await this.#keeper.discard();
+  }
+
+  async join(): Promise<void> {
+    await this.#ended.promise;
+    await this.#keeper.settle();
+  }
+
   campaign(): void {
     if (this.#state !== "running") return;
-    // A group that is read from time to time stays awake in between.
-    this.quiet.calmSince = this.host.tick;
     this.host.markDirty(this);
     this.#raw?.campaign();
+  }
+
+  protected figures(): Omit<NodeFigures, "status" | "log"> {
+    return {
+      raft: this.#raw?.status(),
+      proposals: this.#requests.proposals,
+      apply: this.#applier.figures,
+      snapshots: this.#keeper.figures,
+      snapshotsSent: this.#snapshotsSent,
+      snapshotsNotSent: this.#snapshotsNotSent,
+    };
   }
 
   status(): NodeStatus {
@@ -211,18 +255,7 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
 
   /** Whether a message may find nobody there, so that it must say what the group is. */
   isInitial(message: Message): boolean {
-    switch (message.type) {
-      case "vote":
-      case "preVote":
-        return true;
-      case "heartbeat":
-        return message.commit === 0;
-      case "app":
-      case "snap":
-        return !this.#contacts.hasHeard(message.to);
-      default:
-        return false;
-    }
+    return mayFindNobody(message, this.#contacts);
   }
 
   /** Takes a message of another peer in. */
@@ -260,6 +293,7 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
   passTick(): void {
     const raw = this.#raw;
     if (this.#state !== "running" || raw === undefined) return;
+    if (raw.isElectionDue()) this.#tellPriorities(raw);
     if (!raw.isElectionDue() || this.host.mayCampaign(this)) raw.tick();
     if (raw.hasReady()) this.host.markDirty(this);
     this.#requests.onTick(raw);
@@ -286,7 +320,7 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
 
   /** Tells the embedder what happened and applies what is committed. */
   applyCommitted(): void {
-    if (this.#state === "shutdown") return;
+    if (this.#state === "shutting" || this.#state === "shutdown") return;
     const failure = this.#notices.tell(this.groupId);
     if (failure !== undefined) this.fail(failure);
     if (this.#applier.hasWork) {
@@ -323,9 +357,15 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     if (!this.isLeader) return;
     this.host.markDirty(this);
     this.#raw?.reportUnreachable(peerId);
+    this.#role.onLost(peerId);
   }
 
   onSnapshotSent(peerId: PeerId, status: "finish" | "failure"): void {
+    if (status === "finish") this.#snapshotsSent++;
+    else {
+      this.#snapshotsNotSent++;
+      this.#role.onLost(peerId);
+    }
     if (!this.isLeader) return;
     this.#raw?.reportSnapshot(peerId, status);
     this.host.markDirty(this);
@@ -367,12 +407,10 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     return this.#keeper.open(staging, to);
   }
 
-  /** Ends everything here; users who wait are told. */
-  shutdown(): void {
-    if (this.#state === "shutdown") return;
-    this.#state = "shutdown";
-    this.#release((maybeApplied) => closing(this.groupId, maybeApplied));
-    this.stateMachine.onShutdown?.();
+  /** What has to be looked at from time to time only; the host calls it about once a second. */
+  upkeep(): void {
+    this.considerTruncation();
+    this.#role.lookAtReplicators();
   }
 
   // --- what requests and administration call ---
@@ -436,11 +474,16 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
 
   onChangeApplied(entry: Entry, wasAccepted: boolean): void {
     this.admin.onChangeApplied(entry, wasAccepted);
+    this.#role.lookAtReplicators();
   }
 
   onLeft(members: readonly PeerInfo[]): void {
     this.host.forgetStores(members.map(({ storeId }) => storeId));
     if (members.some(({ peerId }) => peerId === this.peerId)) this.host.options.onRemoved?.(this.groupId);
+  }
+
+  clockMs(): number {
+    return this.host.options.clock.monotonicMs();
   }
 
   termOf(index: number): number {
@@ -466,13 +509,14 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
 
   /** Puts the peer in `error` for good. */
   fail(error: RheaError): void {
-    if (this.#state === "error" || this.#state === "shutdown") return;
+    if (this.#state === "error" || this.#state === "shutting" || this.#state === "shutdown") return;
+    this.host.markDirty(this);
     this.#state = "error";
     this.#error = error;
     this.#logger.log("error", "group failed", { groupId: this.groupId, code: error.code, why: error.message });
     this.#notices.clear();
     this.#release((maybeApplied) => (maybeApplied ? perhapsApplied(error) : error));
-    if (this.#role.isLeader) this.stateMachine.onLeaderStop?.("this peer failed");
+    this.#endRole("this peer failed");
     this.stateMachine.onError?.(error);
   }
 
@@ -482,7 +526,9 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     const { options, limits } = this.host;
     const { groupId, peerId, applied } = this;
     const storage = new LogStorage(this.log, () => this.#keeper.appliedState());
-    this.#raw = new RawNode(coreConfig({ groupId, peerId, applied, storage }, limits, options));
+    this.#raw = new RawNode(
+      coreConfig({ groupId, peerId, applied, storage, priority: this.#priority }, limits, options),
+    );
     this.#state = "running";
     this.#started.resolve();
     this.#keeper.onStarted();
@@ -494,9 +540,15 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     this.host.markDirty(this);
   }
 
+  #tellPriorities(raw: RawNode): void {
+    if (this.#priorities === this.members.priorities) return;
+    this.#priorities = this.members.priorities;
+    raw.setPriorities(this.#priorities);
+  }
+
   #requireLeader(): RawNode {
     if (this.#error !== undefined) throw this.#error;
-    if (this.#state === "shutdown") throw closing(this.groupId);
+    if (this.#state === "shutting" || this.#state === "shutdown") throw closing(this.groupId);
     if (this.#raw === undefined || !this.isLeader) throw notLeader(this.groupId, this.leaderHint());
     return this.#raw;
   }
@@ -507,21 +559,15 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
     const change = this.#role.look(status);
     if (change === undefined) return;
     const { term, lead } = status;
-    const { stopped, started, hasNewLeader } = change;
-    if (stopped !== undefined) {
-      this.#notices.add((stateMachine) => stateMachine.onLeaderStop?.(stopped));
-      this.#requests.onDeposed();
-    }
-    if (started) {
+    if (change.stopped !== undefined) this.#requests.onDeposed();
+    if (change.started) {
       // All groups' heartbeats fall on the same ticks, so that one message per store carries them.
       const behind = this.host.tick % this.host.limits.heartbeatTicks;
       for (let i = 0; i < behind; i++) raw.tick();
       this.host.options.observer?.onLeader?.(this.groupId, this.peerId, term, this.log.lastIndex);
-      this.#notices.add((stateMachine) => stateMachine.onLeaderStart?.(term));
       this.admin.onElected();
     }
-    if (hasNewLeader) {
-      this.#notices.add((stateMachine) => stateMachine.onLeaderChange?.(lead, term));
+    if (change.hasNewLeader) {
       this.admin.onLeader(lead);
       this.#cutter.setLeaderTruncatedIndex(0);
       this.#requests.onNewLeader(raw);
@@ -554,6 +600,19 @@ export class Group extends AdminCalls implements RaftNode, ApplyTarget {
   #followers() {
     if (this.#raw === undefined || !this.isLeader) return undefined;
     return liveFollowers(this.peerId, this.#raw.status(), this.#contacts, this.host.nowMs);
+  }
+
+  #endRole(why: string): void {
+    this.#role.end(why);
+    const failure = this.#notices.tell(this.groupId);
+    if (failure !== undefined)
+      this.#logger.log("error", "the state machine failed at the end", { why: failure.message });
+  }
+
+  #end(): void {
+    this.#state = "shutdown";
+    this.stateMachine.onShutdown?.();
+    this.#ended.resolve();
   }
 
   #release(why: (maybeApplied: boolean) => RheaError): void {

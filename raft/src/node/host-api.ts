@@ -3,7 +3,7 @@ import type { Clock, Disk, Logger, Net, RheaError, Rng, RpcServer, Scheduler } f
 import type { Entry, HardState, PeerId } from "../core/types.js";
 import type { RaftLog } from "../log/api.js";
 import type { GroupOptions, RaftNode } from "./node-api.js";
-import type { GroupDescription, UnknownPeerMessage } from "./peer-info.js";
+import type { GroupDescription, PeerInfo, UnknownPeerMessage } from "./peer-info.js";
 
 /** Limits of a host; all optional in {@link RaftHostOptions}. */
 export interface HostLimits {
@@ -33,8 +33,27 @@ export interface HostLimits {
   readonly maxLogBytes: number;
   /** Snapshots at once, each way; default 4. */
   readonly maxSnapshots: number;
+  /** Bytes per second over all snapshots that are being sent; default 1 GiB. */
+  readonly maxSnapshotBytesPerSecond: number;
   /** Snapshots saved at once by groups with the `snapshots` option; default 2. */
   readonly maxSnapshotSaves: number;
+}
+
+/** How replication to a peer goes. */
+export type ReplicatorState = "created" | "online" | "offline" | "error" | "destroyed";
+
+/** Replication from a leader here to one of its peers changed its state. */
+export interface ReplicatorChange {
+  /** The group. */
+  readonly groupId: number;
+  /** The peer that is replicated to. */
+  readonly peer: PeerInfo;
+  /**
+   * `created`: this peer began to lead, or that one became a member. `online`: it was heard of, within an election timeout. `offline`: it was
+   * not. `error`: a message or snapshot to it was lost; `online` follows when it is heard of again. `destroyed`: it is no member any more, or
+   * this peer leads no more. `online` and `offline` are noticed within a second.
+   */
+  readonly state: ReplicatorState;
 }
 
 /** Hears what consensus does in one process, for checks over many of them. */
@@ -84,20 +103,31 @@ export interface RaftHostOptions {
   resolveStore?(storeId: number): string | undefined;
   /** `host:port` at which others reach this process: said to them, for those that have no other way to know it. Default: not said. */
   readonly address?: string;
+  /**
+   * How reads are confirmed; default "safe": by a round of heartbeats. "leaseBased": a leader that a quorum has answered within an election
+   * timeout answers by itself. That counts on clocks that run equally fast, within a tenth; where this process stood still or did not keep
+   * up, or its disk does not answer, it asks a quorum. The same in all processes of a cluster.
+   */
+  readonly readOnly?: "safe" | "leaseBased";
   /** Called once per turn after all groups have applied: the place to start one engine batch and to send replies. */
   onTurnApplied?(): void;
   /** May create the group (synchronously; the message is then delivered). */
   onUnknownPeer?(message: UnknownPeerMessage): void;
+  /**
+   * A message for a peer of a group whose older peer still runs here: its sender knows a configuration in which a newer one has this store.
+   * It may come with every heartbeat. Once the older peer is known to be removed, destroy it: the next message makes the newer one.
+   */
+  onNewerPeer?(message: UnknownPeerMessage): void;
   /** Told when a group's configuration in effect no longer has this process's peer: it serves nobody any more, and may be destroyed. */
   onRemoved?(groupId: number): void;
   /** Epoch and range of a group for its initial messages; default: none. */
   describeGroup?(groupId: number): GroupDescription | undefined;
   /** A failure that must stop the process (the log failed, an invariant broke). */
   onFatal(error: RheaError): void;
+  /** Told of replication from leaders here to their peers, after the turn's records were collected. Must not throw. */
+  onReplicatorStateChange?(change: ReplicatorChange): void;
   /** Hears what consensus does; for the simulator. Whatever it throws is fatal. */
   readonly observer?: RaftObserver;
-  /** Test builds only. */
-  readonly testMutations?: { readonly commitOldTermByCounting?: boolean };
 }
 
 /** A way to another store. */

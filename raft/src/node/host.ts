@@ -11,7 +11,7 @@ import { addCliService } from "./cli-service.js";
 import { Group } from "./group.js";
 import type { AwaitedAppend, GroupHost } from "./group-host.js";
 import { describeHost } from "./host-report.js";
-import { handOverLeaders } from "./leader-hand-over.js";
+import { giveUpLeadership, handOverLeaders } from "./leader-hand-over.js";
 import { appliedAtStart, createdRecords, defaultStart, whyAppliedDoesNotFit } from "./lifecycle.js";
 import { resolveLimits } from "./limits.js";
 import { Links } from "./links.js";
@@ -92,6 +92,7 @@ class Host implements RaftHost, GroupHost<Group> {
       log,
       (awaited) => {
         this.#guard(() => {
+          this.#readTime();
           for (const item of awaited) item.group.onDurable(item);
         });
       },
@@ -169,7 +170,7 @@ class Host implements RaftHost, GroupHost<Group> {
       },
       onBatch: (from, life, batch) => {
         this.#guard(() => {
-          this.nowMs = clock.monotonicMs();
+          this.#readTime();
           this.#receiving.takeBatch(from, life, batch);
           this.#schedule();
         });
@@ -179,6 +180,8 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#sender = new SnapshotSender({
       ...shared,
       maxSnapshots,
+      maxBytesPerSecond: this.limits.maxSnapshotBytesPerSecond,
+      clock,
       net,
       scheduler,
       resolve,
@@ -260,16 +263,16 @@ class Host implements RaftHost, GroupHost<Group> {
 
   async destroyGroup(groupId: number, proof: { readonly confVer: number; readonly version: number }): Promise<void> {
     const group = this.#groups.get(groupId);
-    if (group !== undefined) {
-      this.#quiet.remove(group);
-      group.shutdown();
-    }
-    this.#groups.delete(groupId);
-    const lifecycle = this.options.log.group(groupId)?.lifecycle;
+    group?.shutdown();
+    const { lifecycle, pendingInstall } = this.options.log.group(groupId) ?? {};
     if (lifecycle === undefined) throw new RheaError("NOT_FOUND", `group ${groupId} is not in this store's log`);
     if (lifecycle.state === "destroyed") return;
     const { confVer, version } = proof;
     await this.options.log.append([{ kind: "destroyed", groupId, peerId: lifecycle.peerId, confVer, version }]);
+    // What is left of its state nobody waits for.
+    this.#clearState(group, pendingInstall?.file).catch((error: unknown) => {
+      this.#logger.log("warn", "cannot remove a peer's snapshots", { groupId, why: RheaError.from(error).message });
+    });
   }
 
   transferAllLeaders(timeoutMs: number): Promise<void> {
@@ -318,9 +321,10 @@ class Host implements RaftHost, GroupHost<Group> {
 
   async close(): Promise<void> {
     this.#halt();
-    for (const group of this.#groups.values()) group.shutdown();
-    this.#groups.clear();
+    const groups = [...this.#groups.values()];
+    for (const group of groups) group.shutdown();
     await this.#turnLog.settle();
+    await Promise.all(groups.map((group) => group.join()));
   }
 
   // --- GroupHost ---
@@ -401,11 +405,21 @@ class Host implements RaftHost, GroupHost<Group> {
     }
   }
 
+  retire(group: Group): void {
+    this.#quiet.remove(group);
+    if (this.#groups.get(group.groupId) === group) this.#groups.delete(group.groupId);
+  }
+
   countReadRound(): void {
     this.#readRounds++;
   }
 
   // --- inside ---
+
+  async #clearState(group: Group | undefined, staged: string | undefined): Promise<void> {
+    await group?.discard();
+    if (staged !== undefined) await this.#staging.remove(staged);
+  }
 
   #schedule(): void {
     if (this.#isScheduled || this.#state !== "running") return;
@@ -425,7 +439,10 @@ class Host implements RaftHost, GroupHost<Group> {
     const wasStalled = this.isDiskStalled;
     this.isDiskStalled = this.options.log.stats().oldestPendingMs > electionTicks * tickMs;
     if (this.isDiskStalled && !wasStalled)
-      this.#logger.log("warn", "the log does not answer: heartbeats are held back");
+      this.#logger.log("warn", "the log does not answer: leaderships are given up");
+    if (isLate || this.isDiskStalled) this.#voidLeases();
+    // Whoever cannot take over is found by its own timeout, as heartbeats are held back.
+    if (this.isDiskStalled && (!wasStalled || this.tick % electionTicks === 0)) this.#giveUpLeaderships();
     const isBeat = this.tick % heartbeatTicks === 0;
     for (const group of this.#quiet.awake) {
       if (isBeat) this.#quiet.prepare(group);
@@ -437,8 +454,21 @@ class Host implements RaftHost, GroupHost<Group> {
       this.#schedule();
     }
     if (this.tick % Math.max(1, Math.round(1_000 / tickMs)) === 0) {
-      for (const group of this.#groups.values()) group.considerTruncation();
+      for (const group of this.#groups.values()) group.upkeep();
     }
+  }
+
+  #giveUpLeaderships(): void {
+    const { tickMs, electionTicks } = this.limits;
+    for (const group of this.#groups.values()) {
+      if (group.knownIsLeader && giveUpLeadership(group, tickMs * electionTicks)) this.markDirty(group);
+    }
+  }
+
+  /** Leases count ticks: they are worth nothing where time passed without. Resting groups hold none. */
+  #voidLeases(): void {
+    if (this.options.readOnly !== "leaseBased") return;
+    for (const group of this.#quiet.awake) group.core?.voidLease();
   }
 
   #onBroken(storeId: number): void {
@@ -479,11 +509,18 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#links.close();
   }
 
+  #readTime(): void {
+    this.nowMs = this.options.clock.monotonicMs();
+    if (this.#ticks.isOverdue(this.nowMs)) this.#voidLeases();
+  }
+
   /** Reads the time and runs a step, unless the host has stopped. */
   #runNow(step: () => void): void {
     if (this.#state !== "running") return;
-    this.nowMs = this.options.clock.monotonicMs();
-    this.#guard(step);
+    this.#guard(() => {
+      this.#readTime();
+      step();
+    });
   }
 
   /** Runs what must not fail: whatever it throws is a bug, and the process has to stop before it does harm. */

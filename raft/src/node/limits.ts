@@ -15,6 +15,7 @@ const DEFAULTS: HostLimits = {
   maxLogEntries: 100_000,
   maxLogBytes: 64 * 1024 * 1024,
   maxSnapshots: 4,
+  maxSnapshotBytesPerSecond: 1024 * 1024 * 1024,
   maxSnapshotSaves: 2,
 };
 

@@ -13,10 +13,13 @@ export const NO_CHANGE: ConfChangeV2 = {
   context: EMPTY_BYTES,
 };
 
+const NO_PRIORITIES: ReadonlyMap<PeerId, number> = new Map();
+
 /** The members of one group, kept in step with its configuration. */
 export class MemberList {
   #peers: readonly PeerInfo[];
   #byId = new Map<PeerId, PeerInfo>();
+  #priorities: ReadonlyMap<PeerId, number> = NO_PRIORITIES;
 
   constructor(peers: readonly PeerInfo[], confState: ConfState) {
     this.#peers = peers;
@@ -29,6 +32,11 @@ export class MemberList {
 
   get(peerId: PeerId): PeerInfo | undefined {
     return this.#byId.get(peerId);
+  }
+
+  /** Election priorities of the members that have one; another map after each change. */
+  get priorities(): ReadonlyMap<PeerId, number> {
+    return this.#priorities;
   }
 
   /** The member on a store; undefined if there is none. */
@@ -49,6 +57,9 @@ export class MemberList {
       (a, b) => a.peerId - b.peerId,
     );
     this.#byId = new Map(this.#peers.map((peer) => [peer.peerId, peer]));
+    const priorities = new Map<PeerId, number>();
+    for (const { peerId, priority } of this.#peers) if (priority !== undefined) priorities.set(peerId, priority);
+    this.#priorities = priorities.size === 0 ? NO_PRIORITIES : priorities;
   }
 
   /** Puts a committed change into the words of the state machine. */

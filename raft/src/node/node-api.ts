@@ -42,6 +42,11 @@ export interface GroupOptions {
   readonly snapshots?: SnapshotOptions;
   /** Campaign at once instead of waiting for a timeout (a split's child at the leader). */
   readonly campaignAtOnce?: boolean;
+  /**
+   * This peer's election priority, where `peers` does not say it: -1 (default) none, 0 never elected unless leadership is handed to it, above
+   * that it campaigns only if no voter has a higher one, or none of those got elected for some election timeouts.
+   */
+  readonly priority?: number;
 }
 
 /** Progress of one peer as its leader sees it. */
@@ -56,6 +61,91 @@ export interface PeerStatus extends PeerInfo {
   readonly isCaughtUp: boolean;
 }
 
+/**
+ * What a peer is doing. `shutting`: it has stopped, but a call of its state machine or the save of a snapshot is not over yet. A peer that has
+ * not started yet (see {@link RaftNode.started}) is a follower.
+ */
+export type NodeState = RaftStateType | "transferring" | "error" | "shutting" | "shutdown";
+
+/** A committed entry of a user. */
+export interface UserLog {
+  /** Its index. */
+  readonly index: number;
+  /** Its term. */
+  readonly term: number;
+  /** What was proposed. */
+  readonly data: Uint8Array;
+}
+
+/** Figures of one node. Counts and sums are since the start of the node; ms are summed. */
+export interface NodeMetrics {
+  /** The group. */
+  readonly groupId: number;
+  /** This peer. */
+  readonly peerId: PeerId;
+  /** What it is doing. */
+  readonly state: NodeState;
+  /** The current term. */
+  readonly term: number;
+  /** The leader as far as known; 0: none. */
+  readonly leader: PeerId;
+  /** Highest index known to be committed. */
+  readonly committed: number;
+  /** Highest index that the state machine has. */
+  readonly applied: number;
+  /** What the log has of this group; `bytes` of entries. */
+  readonly log: { readonly firstIndex: number; readonly lastIndex: number; readonly bytes: number };
+  /** Proposals made here. */
+  readonly proposals: {
+    /** Now waiting for their turn or in the log, not applied yet. */
+    readonly pending: number;
+    /** Their bytes. */
+    readonly pendingBytes: number;
+    /** Now waiting for room. */
+    readonly waitingForRoom: number;
+    /** Taken in. */
+    readonly proposed: number;
+    /** Their bytes. */
+    readonly proposedBytes: number;
+    /** Refused, or given up waiting, because a bound was reached. */
+    readonly busy: number;
+    /** Ended without being applied with their context, those counted as busy not among them. */
+    readonly dropped: number;
+    /** Applied with their context. */
+    readonly applied: number;
+    /** Ms from the turn that proposed them to the turn that applied them, over those applied. */
+    readonly latencyMs: number;
+  };
+  /** Calls of `onApply`. */
+  readonly apply: { readonly batches: number; readonly entries: number; readonly bytes: number; readonly ms: number };
+  /** Snapshots; `saved` to `newestBytes` are 0 without the `snapshots` option. */
+  readonly snapshots: {
+    readonly saved: number;
+    readonly failed: number;
+    readonly saveMs: number;
+    readonly newestIndex: number;
+    readonly newestBytes: number;
+    /** Loaded into the state machine. */
+    readonly loaded: number;
+    /** Sent to other peers, and attempts at that which failed. */
+    readonly sent: number;
+    readonly notSent: number;
+  };
+  /** Leader only, else empty: one for each other member. */
+  readonly replication: readonly {
+    readonly peerId: PeerId;
+    readonly storeId: number;
+    readonly role: PeerInfo["role"];
+    readonly state: PeerStatus["state"];
+    /** Entries that it is not known to have. */
+    readonly lag: number;
+    /** Append messages on their way. */
+    readonly inflight: number;
+    /** Ms since it was heard of. */
+    readonly silentMs: number;
+  }[];
+}
+
 /** A group's state at a glance. */
 export interface NodeStatus {
   /** The group. */
@@ -67,7 +157,7 @@ export interface NodeStatus {
   /** The leader as far as known; 0: none. */
   readonly leader: PeerId;
   /** What it is doing. */
-  readonly state: RaftStateType | "transferring" | "error" | "shutdown";
+  readonly state: NodeState;
   /** Last index of its log. */
   readonly lastIndex: number;
   /** Highest index known to be committed. */
@@ -170,8 +260,25 @@ export interface RaftNode {
   snapshot(): Promise<{ readonly index: number }>;
   /** Returns the members of the configuration in effect, learners too. */
   listPeers(): readonly PeerInfo[];
-  /** Renews the member list after the state machine changed it by itself. */
+  /**
+   * Returns the committed user entry at `index` or, where that is none (a membership change, the begin of a term), the next one.
+   * Throws INVALID_ARGUMENT for an index that this peer does not know to be committed, NOT_FOUND where the log was cut or holds no user entry
+   * from there on.
+   */
+  readCommittedUserLog(index: number): UserLog;
+  /** Returns the state at a glance. */
   status(): NodeStatus;
+  /** Returns figures since the start; cheap enough for every scrape. */
+  metrics(): NodeMetrics;
+  /** Returns some lines for a person to read. */
+  describe(): string;
+  /**
+   * Stops the peer for this process and takes it out of its host: those who wait are answered with SHUTTING_DOWN. The log stays; the group
+   * may be created again after {@link RaftNode.join}.
+   */
+  shutdown(): void;
+  /** Resolves after {@link RaftNode.shutdown} once its state machine is called no more and no snapshot is being saved. */
+  join(): Promise<void>;
   /** Campaigns at once instead of waiting for a timeout. Nothing happens on a leader or learner. */
   campaign(): void;
 }

@@ -235,6 +235,14 @@ export class NodeSnapshots implements ScheduledGroup {
     }
   }
 
+  /** Removes everything. */
+  async discardAll(): Promise<void> {
+    const all = [...this.#stored.map(({ directory }) => directory), ...this.#useless];
+    this.#stored = [];
+    this.#useless = [];
+    for (const directory of all) await this.#discard(directory);
+  }
+
   // --- inside ---
 
   #startNext(): Promise<number> {

@@ -13,7 +13,7 @@ const CAUGHT_UP_LAG = 256;
 export interface StatusParts {
   readonly groupId: number;
   readonly peerId: PeerId;
-  readonly lifecycle: "running" | "error" | "shutdown" | "follower";
+  readonly lifecycle: "running" | "error" | "shutting" | "shutdown" | "follower";
   readonly error: RheaError | undefined;
   /** Absent while an interrupted install is resumed. */
   readonly raft: RaftStatus | undefined;

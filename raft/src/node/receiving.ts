@@ -2,7 +2,7 @@
 import { RheaError, type Logger } from "@rhea/common";
 import type { HeartbeatItem, RaftBatch, RaftMessage } from "@rhea/proto";
 import { makeMessage } from "../core/index.js";
-import type { RaftHostOptions } from "./api.js";
+import type { RaftHostOptions, UnknownPeerMessage } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 import type { Group } from "./group.js";
 import { mayBeCreated } from "./lifecycle.js";
@@ -109,11 +109,21 @@ export class Receiving {
   /** The group a message is for; one that is not here may be created by the embedder. */
   #groupFor(fromStore: number, wire: RaftMessage | HeartbeatItem): Group | undefined {
     const { host, groups } = this.#options;
-    const { groupId, toPeer, fromPeer, term } = wire;
+    const { groupId, toPeer } = wire;
     const group = groups.get(groupId);
-    if (group !== undefined || !wire.initial) return group;
+    if (!wire.initial) return group;
+    if (group !== undefined) {
+      // A message for another peer than the one here finds nobody.
+      if (toPeer > group.peerId) this.#describe(fromStore, wire, (message) => host.onNewerPeer?.(message));
+      return group;
+    }
     if (!mayBeCreated(host.log.group(groupId)?.lifecycle, toPeer)) return undefined;
-    host.onUnknownPeer?.({ ...descriptionFromWire(wire), groupId, toPeer, fromPeer, fromStore, term });
+    this.#describe(fromStore, wire, (message) => host.onUnknownPeer?.(message));
     return groups.get(groupId);
+  }
+
+  #describe(fromStore: number, wire: RaftMessage | HeartbeatItem, tell: (message: UnknownPeerMessage) => void): void {
+    const { groupId, toPeer, fromPeer, term } = wire;
+    tell({ ...descriptionFromWire(wire), groupId, toPeer, fromPeer, fromStore, term });
   }
 }

@@ -1,6 +1,6 @@
 /** Puts a group's message into the outbox to its store: heartbeats and their answers as items, the rest as messages. */
 import { InvariantError } from "@rhea/common";
-import type { Message } from "../core/types.js";
+import type { Message, PeerId } from "../core/types.js";
 import type { Outbox } from "../transport/outbox.js";
 import type { GroupDescription } from "./api.js";
 import { messageToWire, payloadBytes, readSequenceOf } from "./message-codec.js";
@@ -45,4 +45,20 @@ export function post(
   const wire = messageToWire(groupId, message, description);
   if (wire === undefined) throw new InvariantError(`group ${groupId}: ${type} is addressed to peer ${toPeer}`);
   return outbox.addMessage(wire, payloadBytes(message));
+}
+
+/** Says whether a message may find nobody there, so that it must say what the group is. */
+export function mayFindNobody({ type, commit, to }: Message, contacts: { hasHeard(peerId: PeerId): boolean }): boolean {
+  switch (type) {
+    case "vote":
+    case "preVote":
+      return true;
+    case "heartbeat":
+      return commit === 0;
+    case "app":
+    case "snap":
+      return !contacts.hasHeard(to);
+    default:
+      return false;
+  }
 }

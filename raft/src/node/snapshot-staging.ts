@@ -2,7 +2,7 @@
  * Staged snapshots on disk: one directory per transfer below the snapshot directory, `files/` with the state machine's files and a
  * manifest beside them. What a crash leaves behind goes at the next start, unless the log says that it is being installed.
  */
-import { readWholeFile, replaceFile, type Disk } from "@rhea/common";
+import { readWholeFile, replaceFile, RheaError, type Disk } from "@rhea/common";
 import type { ConfState } from "../core/types.js";
 import { decodeManifest, encodeManifest } from "../snapshot/manifest.js";
 import { snapshotFiles } from "../snapshot/snapshot-files.js";
@@ -10,6 +10,8 @@ import type { PeerInfo, SavedSnapshot } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 
 const MANIFEST_VERSION = 1;
+/** Bytes that a staged snapshot leaves free on its volume. */
+const SPARE_BYTES = 16 * 1024 * 1024;
 const MANIFEST_NAME = "manifest.json";
 
 interface Manifest {
@@ -32,6 +34,18 @@ export class SnapshotStaging {
     this.disk = disk;
     this.#directory = directory;
     this.#incarnation = incarnation;
+  }
+
+  /**
+   * Checks that a snapshot of so many bytes would leave some space.
+   * @throws RheaError DISK_FULL
+   */
+  async requireSpace(bytes: number): Promise<void> {
+    await this.disk.mkdir(this.#directory);
+    const { freeBytes } = await this.disk.space(this.#directory);
+    if (freeBytes >= bytes + SPARE_BYTES) return;
+    const what = `a snapshot of ${bytes} bytes does not fit into ${this.#directory}`;
+    throw new RheaError("DISK_FULL", `${what}: ${freeBytes} bytes are free, ${SPARE_BYTES} of them must stay so`);
   }
 
   /** Makes an empty staging directory and returns its name. */

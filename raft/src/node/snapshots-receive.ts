@@ -12,6 +12,7 @@ import {
 } from "@rhea/common";
 import { RaftMethods, type RaftMessage, type SnapshotChunk, type SnapshotReplyInit } from "@rhea/proto";
 import type { IdentityBook } from "../transport/identity.js";
+import { writeError } from "../snapshot/disk-errors.js";
 import type { SavedSnapshot } from "./api.js";
 import type { InstalledSnapshot } from "./apply.js";
 import { snapshotMetaFromWire } from "./message-codec.js";
@@ -101,7 +102,7 @@ export class SnapshotReceiver {
     };
     const fail = async (thrown: unknown): Promise<void> => {
       if (isOver) return;
-      finish(RheaError.from(thrown));
+      finish(writeError("staging a snapshot", thrown));
       await reception?.discard();
     };
     const enqueue = (step: () => Promise<void>): void => {
@@ -135,8 +136,9 @@ export class SnapshotReceiver {
       }
     }
     const saved: SavedSnapshot = { ...snapshotMetaFromWire(header.snapshot), names: files.map(({ name }) => name) };
-    const name = await staging.create("receive");
     const sizes = files.map(({ size }) => size);
+    await staging.requireSpace(sizes.reduce((sum, size) => sum + size, 0));
+    const name = await staging.create("receive");
     return Reception.open({ staging, name, saved, sizes, fromStore: handshake.storeId, header });
   }
 }

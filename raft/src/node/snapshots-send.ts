@@ -1,10 +1,20 @@
 /** Sends snapshots, each on a connection of its own: saved by the state machine, read in chunks, a bounded window ahead of the receiver. */
 import { createHash } from "node:crypto";
-import { crc32, RheaError, type Logger, type Net, type RpcStream, type Scheduler, errorFromWire } from "@rhea/common";
+import {
+  crc32,
+  RheaError,
+  type Clock,
+  type Logger,
+  type Net,
+  type RpcStream,
+  type Scheduler,
+  errorFromWire,
+} from "@rhea/common";
 import { RaftMethods, type RaftMessageInit, type SnapshotChunkInit, type SnapshotReply } from "@rhea/proto";
 import type { Message } from "../core/types.js";
 import type { IdentityBook } from "../transport/identity.js";
 import type { GroupDescription } from "./api.js";
+import { SendingPace } from "./sending-pace.js";
 import { snapMessageToWire, snapshotMetaToWire } from "./message-codec.js";
 import type { SnapshotSource } from "./snapshot-source.js";
 
@@ -27,6 +37,9 @@ export interface SnapshotJob {
 /** What sending needs. */
 export interface SnapshotSendOptions {
   readonly maxSnapshots: number;
+  /** Over all transfers. */
+  readonly maxBytesPerSecond: number;
+  readonly clock: Clock;
   readonly identities: IdentityBook;
   readonly net: Net;
   readonly scheduler: Scheduler;
@@ -39,11 +52,13 @@ export interface SnapshotSendOptions {
 export class SnapshotSender {
   readonly #options: SnapshotSendOptions;
   readonly #transfers = new Set<Transfer>();
+  readonly #pace: SendingPace;
   #count = 0;
   #isClosed = false;
 
   constructor(options: SnapshotSendOptions) {
     this.#options = options;
+    this.#pace = new SendingPace(options);
   }
 
   /** Snapshots being saved or sent now. */
@@ -126,6 +141,7 @@ export class SnapshotSender {
           const data = await file.read(offset, Math.min(CHUNK_BYTES, size - offset));
           hash.update(data);
           await transfer.waitForRoom(data.length);
+          await this.#pace.wait(data.length);
           transfer.send({ fileIndex, offset, data, dataCrc: crc32(data) });
         }
       }

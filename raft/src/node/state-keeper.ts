@@ -149,6 +149,11 @@ export class StateKeeper {
     await this.#snapshots?.settle();
   }
 
+  /** Removes all stored snapshots: the peer is gone for good. */
+  async discard(): Promise<void> {
+    await this.#snapshots?.discardAll();
+  }
+
   #makeSnapshots({ storage, keep, ...policy }: ResolvedSnapshotOptions): NodeSnapshots {
     const { groupId, peerId, stateMachine, host } = this.#group;
     const { clock, logger } = host.options;

@@ -72,6 +72,10 @@ export interface StateMachine {
   onLeaderStart?(term: number): void;
   /** Told that this peer leads no more, and why. */
   onLeaderStop?(reason: string): void;
+  /** This peer, no leader itself, follows this leader from now on, in this term. */
+  onStartFollowing?(leader: PeerId, term: number): void;
+  /** It stopped following; the term is the one it followed in. Comes before the next `onStartFollowing` or `onLeaderStart`. */
+  onStopFollowing?(leader: PeerId, term: number, reason: string): void;
   /** The leader, as far as known, changed (0: none). */
   onLeaderChange?(leader: PeerId, term: number): void;
   /**

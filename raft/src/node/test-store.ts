@@ -12,6 +12,7 @@ import type {
   PeerInfo,
   RaftHost,
   RaftNode,
+  ReplicatorChange,
   SavedSnapshot,
   SnapshotFiles,
   SnapshotOptions,
@@ -226,6 +227,7 @@ export class TestStore {
         startKey: Buffer.from("a"),
         endKey: Buffer.from("z"),
       }),
+      ...(this.world.onReplicator === undefined ? {} : { onReplicatorStateChange: this.world.onReplicator }),
       onFatal: (error) => this.fatal.push(error),
     });
     this.#host = host;
@@ -287,6 +289,8 @@ export class TestWorld {
   readonly net: MemoryNet;
   readonly rng;
   readonly stores: TestStore[] = [];
+  /** Hears how replication goes; set before a store is opened. */
+  onReplicator: ((change: ReplicatorChange) => void) | undefined;
   /** What stores made from now on have as {@link TestStore.snapshots}. */
   snapshots: TestStore["snapshots"];
   readonly addresses = new Map<number, string>();

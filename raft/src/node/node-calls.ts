@@ -1,12 +1,30 @@
 import type { PeerId } from "../core/types.js";
-import type { ChangeOptions, PeerInfo } from "./api.js";
+import type { GroupLog } from "../log/api.js";
+import type { ChangeOptions, NodeMetrics, NodeStatus, PeerInfo, UserLog } from "./api.js";
 import type { GroupAdmin } from "./group-admin.js";
 import type { MemberList } from "./membership.js";
+import { describeNode, nodeMetrics, type NodeFigures } from "./node-report.js";
+import { readUserLog } from "./user-log.js";
 
-/** The administrative part of a node, as its users call it. */
-export abstract class AdminCalls {
+/** The calls of a node's users that only pass on or put together: administration, figures, the log. */
+export abstract class NodeCalls {
   abstract readonly admin: GroupAdmin;
   abstract readonly members: MemberList;
+  abstract readonly log: GroupLog;
+  abstract status(): NodeStatus;
+  protected abstract figures(): Omit<NodeFigures, "status" | "log">;
+
+  readCommittedUserLog(index: number): UserLog {
+    return readUserLog(this.log, index, this.status().committed);
+  }
+
+  metrics(): NodeMetrics {
+    return nodeMetrics({ ...this.figures(), status: this.status(), log: this.log });
+  }
+
+  describe(): string {
+    return describeNode({ status: this.status(), metrics: this.metrics() });
+  }
 
   addPeer(peer: PeerInfo, options?: ChangeOptions): Promise<void> {
     return this.admin.change({ kind: "addPeer", peer }, options);

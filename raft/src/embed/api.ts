@@ -1,7 +1,15 @@
 /** The border of an embedded server: one process of a few raft groups, as an application starts it. */
 import type { Clock, Disk, Logger, Net, RheaError, Rng, RpcServer, Scheduler } from "@rhea/common";
 import type { LogStats } from "../log/index.js";
-import type { HostLimits, PeerInfo, RaftHost, RaftNode, SnapshotOptions, StateMachine } from "../node/api.js";
+import type {
+  HostLimits,
+  PeerInfo,
+  RaftHost,
+  RaftNode,
+  ReplicatorChange,
+  SnapshotOptions,
+  StateMachine,
+} from "../node/api.js";
 
 /** What an embedded server takes from its platform; `startRaftServer` of `@rhea/raft/env-node` gives Node's. */
 export interface RaftServerEnvironment {
@@ -81,6 +89,8 @@ export interface RaftServerOptions {
    * listen at `address`.
    */
   readonly server?: RpcServer;
+  /** Told how replication from leaders in this process to each of their peers goes. Must not throw. */
+  onReplicatorStateChange?(change: ReplicatorChange): void;
   /**
    * Called once, when the process must stop: its disk failed, its directory is gone, or an invariant broke. Nothing is served any more then;
    * end the process, with the exit code of the error's code. Default: the error is thrown where nobody catches it, which ends the process.

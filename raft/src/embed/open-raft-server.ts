@@ -85,9 +85,14 @@ export async function openRaftServer(
       onUnknownPeer: (message) => {
         groups.onUnknownPeer(message);
       },
+      // Somebody has a newer peer on this store in its configuration: the one here missed its own removal.
+      onNewerPeer: ({ groupId }) => {
+        groups.onRemoved(groupId);
+      },
       onRemoved: (groupId) => {
         groups.onRemoved(groupId);
       },
+      onReplicatorStateChange: (change) => options.onReplicatorStateChange?.(change),
       onFatal: fatal,
     });
     closers.push(() => host.close());

@@ -74,8 +74,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     find: "return Math.min(majorityCommittedIndex(incoming, acked), majorityCommittedIndex(outgoing, acked));",
     replace: "return outgoing.length < 0 ? 0 : majorityCommittedIndex(incoming, acked);",
     breaks: "in a joint configuration the new half alone commits",
-    flavour: "members",
-    caughtWithin: 300,
+    flavour: "joint",
+    caughtWithin: 60,
   },
   {
     name: "jointVoteByOneHalf",
@@ -83,8 +83,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     find: "if (left === right) return left;",
     replace: 'if (left === "won" || right === "won") return "won";\n  if (left === right) return left;',
     breaks: "in a joint configuration one half alone elects",
-    flavour: "members",
-    caughtWithin: 300,
+    flavour: "joint",
+    caughtWithin: 60,
   },
   {
     name: "learnerCounts",
@@ -93,8 +93,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     replace:
       "return jointCommittedIndex([...this.conf.voters, ...this.conf.learners], this.conf.votersOutgoing, this);",
     breaks: "a learner's acknowledgement counts towards commit",
-    flavour: "members",
-    caughtWithin: 300,
+    flavour: "joint",
+    caughtWithin: 60,
   },
   {
     name: "refusalCountsAsAck",
@@ -147,8 +147,8 @@ export const CORE_MUTANTS: readonly Mutant[] = [
     find: "if (r.pendingConfIndex > r.log.applied) {",
     replace: "if (r.pendingConfIndex > r.log.lastIndex() + 1) {",
     breaks: "a membership change begins while another one is in the log",
-    flavour: "members",
-    caughtWithin: 300,
+    flavour: "joint",
+    caughtWithin: 60,
   },
   {
     name: "snapshotKeepsOldMembers",

@@ -39,7 +39,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "    group.lifecycle = summary.lifecycle;\n    group.hardState = { ...summary.hardState, vote: 0 };",
     breaks: "a vote is lost with the segment it was written in",
     flavour: "crashes",
-    caughtWithin: 100,
+    caughtWithin: 60,
   },
   {
     name: "cutLost",
@@ -57,7 +57,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "    if (index > group.index.last) group.index.dropFrom(index);\n    while",
     breaks: "entries that were replaced come back at the next start",
     flavour: "crashes",
-    caughtWithin: 200,
+    caughtWithin: 60,
   },
   {
     name: "everyEndIsTorn",
@@ -66,7 +66,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "  if (sequence > 0) return true;",
     breaks: "recovery cuts the log at any damage, and all that was durable behind it",
     flavour: "disks",
-    caughtWithin: 200,
+    caughtWithin: 60,
   },
   {
     name: "nothingIsTorn",
@@ -84,7 +84,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "    const group = this.#table.get(groupId);\n    if (group !== undefined) return;\n    const peer",
     breaks: "a group that lost records is not condemned",
     flavour: "disks",
-    caughtWithin: 200,
+    caughtWithin: 60,
   },
   {
     name: "frameUnchecked",
@@ -92,8 +92,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     find: "if (header !== undefined && isPayloadIntact(bytes, header, salt)) {",
     replace: "if (header !== undefined) {",
     breaks: "a frame's checksum is not looked at",
-    flavour: "crashes",
-    caughtWithin: 100,
+    flavour: "disks",
+    caughtWithin: 60,
   },
   {
     name: "segmentNameNotSynced",
@@ -111,7 +111,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "const MAX_IN_FLIGHT = 6;",
     breaks: "more frames are in flight than recovery expects",
     flavour: "crashes",
-    caughtWithin: 100,
+    caughtWithin: 60,
   },
   {
     name: "cutNotWritten",
@@ -120,7 +120,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "  await Promise.resolve();",
     breaks: "a torn end is forgotten, and left in the file",
     flavour: "crashes",
-    caughtWithin: 100,
+    caughtWithin: 60,
   },
   {
     name: "purgedTooEarly",
@@ -129,6 +129,6 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "return oldest;",
     breaks: "a segment goes before what makes it useless is durable",
     flavour: "snapshots",
-    caughtWithin: 300,
+    caughtWithin: 60,
   },
 ];

@@ -65,8 +65,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: "answersForAnother",
     file: `${NODE}/proposals.ts`,
-    find: "if (tracked.index === entry.index && tracked.term === entry.term) return tracked.context;",
-    replace: "if (tracked.index === entry.index) return tracked.context;",
+    find: "if (index === entry.index && term === entry.term) {",
+    replace: "if (index === entry.index) {",
     breaks: "a proposal is answered with success when another one took its place",
     flavour: "terms",
     caughtWithin: 50,
@@ -106,7 +106,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "      await file.close();",
     breaks: "a snapshot is installed whose files are not durable",
     flavour: "snapshots",
-    caughtWithin: 300,
+    caughtWithin: 60,
   },
   {
     name: "cutBeyondDurable",
@@ -115,15 +115,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "const durable = Math.max(applied, durableIndex);",
     breaks: "the log is cut above what the state machine has stored",
     flavour: "snapshots",
-    caughtWithin: 50,
-  },
-  {
-    name: "speaksBeforeCreated",
-    file: `${NODE}/group.ts`,
-    find: "if (this.#held !== undefined) this.#held.push(message);",
-    replace: 'if (this.#held !== undefined && message.type === "snap") this.#held.push(message);',
-    breaks: "a peer speaks before its creation is durable",
-    flavour: "members",
     caughtWithin: 50,
   },
   {
@@ -142,7 +133,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "if (seen !== undefined && incarnation < 0) {",
     breaks: "a store that runs from an older image is listened to",
     flavour: "disks",
-    caughtWithin: 300,
+    caughtWithin: 60,
   },
   {
     name: "copiedIdentityAccepted",
@@ -151,6 +142,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "if (seen?.incarnation === incarnation && compareBytes(seen.bootNonce, bootNonce) > 1) {",
     breaks: "two boots of one incarnation are both listened to",
     flavour: "disks",
-    caughtWithin: 300,
+    caughtWithin: 60,
   },
 ];

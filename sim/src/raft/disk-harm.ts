@@ -67,7 +67,17 @@ function bringBackOldImage(setting: HarmSetting, store: RaftProcess): void {
     if (!isFree()) return;
     store.kill();
     restart(5);
-    queue.plan(random.between(200, 400), () => {
+    // One life or two that the image does not know; each speaks with everybody.
+    if (random.chance(0.5))
+      queue.plan(100, () => {
+        if (!isFree()) return;
+        store.kill();
+        restart(5);
+      });
+    queue.plan(200, () => {
+      for (const node of store.host?.groups() ?? []) node.campaign();
+    });
+    queue.plan(random.between(250, 450), () => {
       if (!isFree() || !setting.isWell()) return;
       const others = setting.stores().filter((other) => other !== store);
       const isKnown = others.every((other) => other.isUp && setting.hasMet(other, store));

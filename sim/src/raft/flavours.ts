@@ -4,7 +4,8 @@ import type { FaultWeights } from "./raft-nemesis.js";
 import type { ProcessShape } from "./raft-process.js";
 
 /** What a world is mostly about. */
-export type Flavour = "mixed" | "terms" | "figureEight" | "reads" | "members" | "snapshots" | "disks" | "crashes";
+export type Flavour =
+  "mixed" | "terms" | "figureEight" | "reads" | "members" | "joint" | "snapshots" | "disks" | "crashes";
 
 /** All flavours; a seed takes one of them. */
 export const FLAVOURS: readonly Flavour[] = [
@@ -13,6 +14,7 @@ export const FLAVOURS: readonly Flavour[] = [
   "figureEight",
   "reads",
   "members",
+  "joint",
   "snapshots",
   "disks",
   "crashes",
@@ -32,6 +34,8 @@ export interface WorldShape {
   /** Chance that a new leader is cut off at once. */
   readonly cutNewLeaderRatio: number;
   readonly ghostRatio: number;
+  /** Chance that a store loses power between the install record of a snapshot and its installation. */
+  readonly crashAtInstallRatio: number;
   readonly process: ProcessShape;
   readonly clients: {
     readonly clients: number;
@@ -53,14 +57,35 @@ const PACES: readonly (readonly [number, number])[] = [
   [20, 500],
 ];
 
+const HOSTS: Partial<Record<Flavour, readonly number[]>> = {
+  figureEight: [3, 3, 5],
+  reads: [3, 5, 5, 5],
+  members: [3, 4, 5, 5, 6, 7],
+  joint: [5, 6],
+  disks: [3, 4, 5],
+};
+
+const FIVE_REPLICAS: Partial<Record<Flavour, number>> = { reads: 0.9, members: 0.2, joint: 0 };
+
 const WEIGHTS: Record<Flavour, FaultWeights> = {
   mixed: { ...NETWORK, ...PROCESS, ...MEMBERS, ...DISKS, ...HARM, powerFailure: 1, restartAll: 1 },
   terms: { ...NETWORK, kill: 1, killLeader: 2, transfer: 2 },
   figureEight: { loss: 1, transfer: 1 },
-  reads: { ...NETWORK, isolateLeader: 6, transfer: 3, transferCut: 2, pause: 3, killLeader: 2 },
-  members: { ...MEMBERS, isolate: 1, isolateLeader: 2, killLeader: 2, crash: 1, loss: 1, halves: 1 },
+  reads: { ...NETWORK, minority: 9, isolateLeader: 4, transfer: 3, transferCut: 2, pause: 2, killLeader: 2 },
+  members: {
+    ...MEMBERS,
+    addLearner: 6,
+    learnersOnly: 5,
+    isolate: 1,
+    isolateLeader: 2,
+    killLeader: 2,
+    crash: 1,
+    loss: 1,
+    halves: 1,
+  },
+  joint: { change: 6, addLearner: 5, learnersOnly: 6, loss: 1, killLeader: 1, transfer: 1 },
   snapshots: { ...MEMBERS, isolate: 4, crash: 4, kill: 2, slowDisk: 2, reset: 2, loss: 1 },
-  disks: { ...HARM, ...DISKS, crash: 4, powerFailure: 2, restartAll: 1, isolate: 1 },
+  disks: { flipBit: 6, loseDisk: 2, oldImage: 4, ...DISKS, crash: 3, powerFailure: 1, restartAll: 1, transfer: 1 },
   crashes: { crash: 5, powerFailure: 4, killLeader: 3, loss: 2, slowDisk: 2, isolateLeader: 2, move: 1, reset: 1 },
 };
 
@@ -68,20 +93,26 @@ const WEIGHTS: Record<Flavour, FaultWeights> = {
 export function shapeWorld(random: SimRandom, wanted: Flavour | undefined): WorldShape {
   const drawn = random.pick(FLAVOURS);
   const flavour = wanted ?? drawn;
-  const hosts = random.pick(flavour === "figureEight" ? [3, 3, 5] : [3, 3, 4, 4, 5, 5, 6, 7]);
-  const replicas = hosts >= 5 && random.chance(0.5) ? 5 : 3;
+  const hosts = random.pick(HOSTS[flavour] ?? [3, 3, 4, 4, 5, 5, 6, 7]);
+  const replicas = hosts >= 5 && random.chance(FIVE_REPLICAS[flavour] ?? 0.5) ? 5 : 3;
   const isStormy = flavour === "terms" || flavour === "reads" || random.chance(0.15);
   const cutsLogs = flavour === "snapshots" || random.chance(0.5);
   return {
     flavour,
     hosts,
     replicas,
-    groups: flavour === "figureEight" ? 1 : random.pick([1, 1, 2, 3]),
+    groups: flavour === "figureEight" || flavour === "joint" ? 1 : random.pick([1, 1, 2, 3]),
     chaosMs: random.between(1_500, 3_000),
-    restMs: flavour === "figureEight" ? [200, 900] : random.pick(PACES),
+    restMs:
+      flavour === "figureEight"
+        ? [200, 900]
+        : flavour === "disks" || flavour === "joint"
+          ? [40, 400]
+          : random.pick(PACES),
     weights: WEIGHTS[flavour],
     scenes: flavour === "figureEight",
     cutNewLeaderRatio: isStormy && flavour !== "figureEight" ? random.fraction() * 0.6 : 0,
+    crashAtInstallRatio: flavour === "snapshots" ? 0.4 : 0.05,
     ghostRatio: random.chance(0.5) ? 0.5 : 0,
     process: {
       limits: {
@@ -100,7 +131,7 @@ export function shapeWorld(random: SimRandom, wanted: Flavour | undefined): Worl
         [10, 200],
         [200, 1_500],
       ]),
-      driftRatio: random.pick([0, 0.01, 0.1]),
+      driftRatio: flavour === "reads" ? 0.1 : random.pick([0, 0.01, 0.1]),
     },
     clients: {
       clients: random.between(3, 6),

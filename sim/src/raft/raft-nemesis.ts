@@ -21,6 +21,8 @@ export type RaftFault =
   | "clockJump"
   | "isolate"
   | "isolateLeader"
+  | "minority"
+  | "learnersOnly"
   | "halves"
   | "oneWay"
   | "partial"
@@ -68,12 +70,15 @@ export interface RaftNemesis {
   /** Ends all harm: starts what is down, heals network and disks. */
   stop(): void;
   /** Takes one store down for a while, with or without power. */
-  strike(store: RaftProcess, how: "kill" | "crash"): void;
+  strike(store: RaftProcess, how: "kill" | "crash" | "crashNow"): void;
   /** Cuts one store off for a while. */
   cutOff(store: RaftProcess, fromMs: number, toMs: number): void;
   /** Cuts some stores off from all the others for a while. */
   divide(side: readonly string[], fromMs: number, toMs: number): void;
 }
+
+const LOOK_EVERY_MS = 0.3;
+const MAX_LOOKS = 100;
 
 /** Makes a nemesis that is not started. */
 export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
@@ -127,6 +132,17 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
   const cutOff = (store: RaftProcess, fromMs: number, toMs: number): void => {
     later(fromMs, toMs, walls.raiseAround(store.node, nodes()));
   };
+  /** Acts when something is on its way to the disk, or after a while. */
+  const whenWriting = (store: RaftProcess, act: () => void): void => {
+    const { life } = store;
+    let looks = 0;
+    const look = (): void => {
+      if (store.life !== life || store.isOutlaw) return;
+      if (looks++ < MAX_LOOKS && (store.log?.stats().oldestPendingMs ?? 0) === 0) queue.plan(LOOK_EVERY_MS, look);
+      else queue.plan(random.fraction() * LOOK_EVERY_MS, act);
+    };
+    look();
+  };
   const divide = (side: readonly string[], fromMs: number, toMs: number): void => {
     const others = nodes().filter((node) => !side.includes(node));
     raiseFor(
@@ -135,12 +151,16 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
       toMs,
     );
   };
-  const strike = (store: RaftProcess, how: "kill" | "crash"): void => {
-    if (how === "kill") store.kill();
-    else store.crash();
-    later(20, 700, () => {
-      store.start();
-    });
+  const strike = (store: RaftProcess, how: "kill" | "crash" | "crashNow"): void => {
+    const fall = (): void => {
+      if (how === "kill") store.kill();
+      else store.crash();
+      later(20, 700, () => {
+        store.start();
+      });
+    };
+    if (how === "crash" && random.chance(0.6)) whenWriting(store, fall);
+    else fall();
   };
 
   const freeStore = (peers: readonly PeerInfo[]): RaftProcess | undefined => {
@@ -210,6 +230,22 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
       if (at === undefined) return;
       cutOff(at.store, 100, 600);
       mark("partition");
+    },
+    minority: () => {
+      const at = leading();
+      if (at === undefined) return;
+      const peers = at.node.listPeers().filter(({ peerId }) => peerId !== at.node.peerId);
+      if (peers.length < 3) return;
+      // A leader that still hears from somebody, and from too few.
+      divide([at.store.node, `s${random.pick(peers).storeId}`], 150, 500);
+      mark("minority");
+    },
+    learnersOnly: () => {
+      const at = leading();
+      const learners = at?.node.listPeers().filter(({ role }) => role === "learner") ?? [];
+      if (at === undefined || learners.length === 0) return;
+      divide([at.store.node, ...learners.map(({ storeId }) => `s${storeId}`)], 150, 500);
+      mark("leaderAloneWithLearners");
     },
     halves: () => {
       const all = nodes();

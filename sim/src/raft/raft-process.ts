@@ -47,6 +47,8 @@ export interface RaftSetting {
   /** Entries of `firstTerm` and later were committed there. */
   onCommitted(store: RaftProcess, groupId: number, firstTerm: number): void;
   onMembers(store: RaftProcess, groupId: number, conf: ConfState, peers: readonly PeerInfo[], index: number): void;
+  /** A snapshot's install became durable there, and is not carried out yet. */
+  onInstall(store: RaftProcess): void;
   onAnswer(context: unknown): void;
   onDropped(context: unknown, error: RheaError): void;
   /** A refusal to start, or to go on, that damage on purpose explains. */
@@ -171,7 +173,15 @@ export function createRaftProcess(setting: RaftSetting, storeId: number): RaftPr
       setting.mark("groupCondemned");
     }
     machines = new Map();
-    const watched = isOutlaw ? opened : account.watch(opened, (groupId) => host?.group(groupId));
+    const watched = isOutlaw
+      ? opened
+      : account.watch(
+          opened,
+          (groupId) => host?.group(groupId),
+          () => {
+            if (isOwn()) setting.onInstall(process);
+          },
+        );
     const created = createRaftHost({
       clusterId: 1,
       storeId,

@@ -138,6 +138,15 @@ export async function runRaftWorld(seed: number, options: RaftWorldOptions = {})
         else if (store.isUp && !store.isOutlaw) nemesis.strike(store, random.chance(0.5) ? "kill" : "crash");
       });
     },
+    onInstall: (store) => {
+      if (!nemesis.isActive || !random.chance(shape.crashAtInstallRatio)) return;
+      const { life } = store;
+      queue.plan(random.fraction() ** 2 * 3, () => {
+        if (store.life !== life || !store.isUp || store.isOutlaw) return;
+        mark("crashAtInstall");
+        nemesis.strike(store, "crashNow");
+      });
+    },
     onAnswer: (context) => {
       clients.onAnswer(context);
     },

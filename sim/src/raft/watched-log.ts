@@ -14,8 +14,8 @@ export interface LogAccount {
    * @throws InvariantError where something durable is missing and the log does not say so.
    */
   open(log: RaftLog, isDamaged: boolean): void;
-  /** Wraps an opened log. `nodeOf` gives what the checks need of the running host. */
-  watch(log: RaftLog, nodeOf: (groupId: number) => WatchedNode | undefined): RaftLog;
+  /** Wraps an opened log. `nodeOf` gives what the checks need of the running host; `onInstall` hears of installs that are durable. */
+  watch(log: RaftLog, nodeOf: (groupId: number) => WatchedNode | undefined, onInstall: () => void): RaftLog;
   /** Judges an append response about to leave: what it acknowledges must be durable. */
   checkAck(groupId: number, peerId: number, term: number, index: number): void;
   /** Judges a vote about to leave. */
@@ -107,7 +107,7 @@ export function createLogAccount(storeId: number, checker: ConsensusChecker): Lo
       pending = [];
       noteAll();
     },
-    watch(log, nodeOf) {
+    watch(log, nodeOf, onInstall) {
       const own = life;
       return {
         get wasClosedCleanly() {
@@ -133,6 +133,7 @@ export function createLogAccount(storeId: number, checker: ConsensusChecker): Lo
               for (const record of pending.shift() ?? []) {
                 applyRecord(durable, record);
                 note(record.groupId);
+                if (record.kind === "install") onInstall();
               }
             },
             () => undefined,

@@ -3,6 +3,9 @@ import type { Readable, Writable } from "node:stream";
 import type { Admin, RheaClient } from "@rhea/client";
 import type { TlsFiles } from "@rhea/common";
 
+/** The module of the offline commands: loaded only for them. */
+export type OfflineCommands = typeof import("./offline/index.js");
+
 /** How to reach the cluster. */
 export interface Target {
   readonly pd: readonly string[];
@@ -29,6 +32,8 @@ export interface CliEnvironment {
   readonly isTerminal: boolean;
   connect(target: Target): Promise<RheaClient>;
   connectAdmin(target: Target): Promise<Admin>;
+  /** Loads the commands that look into a stopped store's directory; absent: there are none here. */
+  offline?(): Promise<OfflineCommands>;
   /** Milliseconds of a clock that never goes back. */
   now(): number;
   sleep(ms: number): Promise<void>;

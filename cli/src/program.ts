@@ -9,7 +9,7 @@ import { cluster, operations, regions, stores } from "./commands/cluster.js";
 import type { CommandContext } from "./commands/context.js";
 import { del, get, put, scan, seq } from "./commands/data.js";
 import { importLines } from "./commands/import.js";
-import type { CliEnvironment, Target } from "./environment.js";
+import type { CliEnvironment, OfflineCommands, Target } from "./environment.js";
 import type { OutputFormat } from "./output.js";
 
 interface GlobalOptions {
@@ -102,6 +102,7 @@ function buildProgram(cli: CliEnvironment): Command {
   addDataCommands(program, run);
   addClusterCommands(program, run);
   addChangeCommands(program, run);
+  addOfflineCommands(program, cli);
   return program;
 }
 
@@ -227,11 +228,68 @@ function addChangeCommands(program: Command, run: Runner): void {
     .action((id: string) => run((context) => cancelOperation(context, id)));
 }
 
+function addOfflineCommands(program: Command, cli: CliEnvironment): void {
+  const offline = program
+    .command("offline")
+    .description("look into the directory of a store or PD member that does not run; nothing in it is changed");
+  const log = offline.command("log").description("its write-ahead log");
+  const where = "the log's directory, where it is not log/ in DIR";
+  const offlineCommands = (): Promise<OfflineCommands> => {
+    if (cli.offline === undefined) throw new RheaError("INVALID_ARGUMENT", "there are no offline commands here");
+    return cli.offline();
+  };
+  const context = (): { stdout: CliEnvironment["stdout"]; output: OutputFormat } => ({
+    stdout: cli.stdout,
+    output: program.opts<GlobalOptions>().output,
+  });
+  const index = (text: string | undefined, name: string): number | undefined =>
+    text === undefined ? undefined : parseWhole(text, name);
+  log
+    .command("verify <dir>")
+    .description(
+      "what is in each segment and what an open would cut or refuse; exit code 6 if it would refuse anything",
+    )
+    .option("--log-dir <dir>", where)
+    .action(async (dir: string, options: { readonly logDir?: string }) => {
+      const { logVerify } = await offlineCommands();
+      await logVerify(context(), dir, options);
+    });
+  log
+    .command("dump <dir>")
+    .description(
+      "every frame and record that can be read; exit code 6 if some cannot; with -o json one document per line",
+    )
+    .option("--log-dir <dir>", where)
+    .option("--group <id>", "records of one group")
+    .option("--from <index>", "no entries before this index")
+    .option("--to <index>", "no entries after this index")
+    .option("--json", "as -o json")
+    .action(
+      async (
+        dir: string,
+        options: Readonly<Record<"logDir" | "group" | "from" | "to", string | undefined>> & { readonly json?: boolean },
+      ) => {
+        const { logDump } = await offlineCommands();
+        const range = {
+          group: index(options.group, "--group"),
+          from: index(options.from, "--from"),
+          to: index(options.to, "--to"),
+        };
+        const output = options.json === true ? "json" : context().output;
+        await logDump({ ...context(), output }, dir, { logDir: options.logDir, ...range });
+      },
+    );
+}
+
 function exitCodes(): string {
   const byExit = new Map<number, string[]>();
   for (const [code, { exit }] of Object.entries(ERROR_CODES)) byExit.set(exit, [...(byExit.get(exit) ?? []), code]);
   const lines = [...byExit].sort(([a], [b]) => a - b).map(([exit, codes]) => `  ${exit}  ${codes.join(", ")}`);
   return `\nExit codes:\n  0  success\n${lines.join("\n")}`;
+}
+
+function withChildren(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withChildren)];
 }
 
 /** Errors are one line: what a message carries over several is joined. */
@@ -242,8 +300,7 @@ export function errorLine(error: RheaError): string {
 /** Runs one command line (without the program's own name) and returns the exit code. Never throws. */
 export async function runCli(args: readonly string[], cli: CliEnvironment): Promise<number> {
   const program = buildProgram(cli);
-  const all = [program, ...program.commands];
-  for (const command of all) {
+  for (const command of withChildren(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => cli.stdout.write(text),
       writeErr: () => undefined, // the error itself is printed below, in our form

@@ -17,6 +17,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   isTerminal: process.stderr.isTTY,
   connect: async (target) => (await import("@rhea/client/env-node")).connect(target),
   connectAdmin: async (target) => (await import("@rhea/client/env-node")).connectAdmin(target),
+  offline: () => import("../offline/index.js"),
   now: () => performance.now(),
   sleep: (ms) =>
     new Promise((resolve) => {

@@ -421,6 +421,15 @@ describe("peers that come and go", () => {
     await put(subject, "a", "1");
   });
 
+  it("take a configuration set by force whatever it is, as newer than all that was given up with the old one", async () => {
+    const subject = await open();
+    const self = { peerId: 11, storeId: 1, role: "voter" as const };
+    const twin = { peerId: 12, storeId: 1, role: "learner" as const };
+    assert.equal(subject.raft.changeMembers(REGION, { action: "addLearner", peer: twin }, [self], true), true);
+    assert.deepEqual(subject.region.descriptor.epoch, { confVer: 1_001, version: 1 });
+    await put(subject, "a", "1");
+  });
+
   it("are destroyed on PD's word only if it proves the removal", async () => {
     const subject = await open();
     const proof = { ...subject.region.descriptor, epoch: { confVer: 2, version: 1 }, peers: [] };

@@ -52,33 +52,39 @@ function apply(region: Region, entries: readonly CommittedEntry[]): void | Promi
  */
 function judge(region: Region, change: CommittedConfChange): boolean {
   const { peers } = region.descriptor;
-  const isSound = change.changes.every(({ action, peer }) => {
-    const present = peers.find(({ peerId }) => peerId === peer.peerId);
-    if (action === "remove") return present !== undefined && peers.length > 1;
-    if (present !== undefined) return present.storeId === peer.storeId;
-    return !peers.some(({ storeId }) => storeId === peer.storeId);
-  });
+  const isSound =
+    change.isForced ||
+    change.changes.every(({ action, peer }) => {
+      const present = peers.find(({ peerId }) => peerId === peer.peerId);
+      if (action === "remove") return present !== undefined && peers.length > 1;
+      if (present !== undefined) return present.storeId === peer.storeId;
+      return !peers.some(({ storeId }) => storeId === peer.storeId);
+    });
   if (!isSound) region.advance(change.index, change.term);
-  else pendingTerm.set(region, change.term);
+  else pending.set(region, change);
   return isSound;
 }
 
-/** Term of the change that was let through and is about to take effect. */
-const pendingTerm = new WeakMap<Region, number>();
+/** The change that was let through and is about to take effect. */
+const pending = new WeakMap<Region, CommittedConfChange>();
+
+/** What a reset by force adds to the version of the members: more than the history that it gives up can have come to unseen. */
+const FORCED_CONF_VERSIONS = 1_000;
 
 function takeConfiguration(region: Region, confState: ConfState, peers: readonly PeerInfo[], index: number): void {
   if (index <= region.appliedIndex) return; // a start or an installed snapshot: the records have it
+  const change = pending.get(region);
+  if (change === undefined)
+    throw new InvariantError(`region ${region.regionId}: a configuration at ${index} nobody judged`);
+  pending.delete(region);
   const { descriptor } = region;
-  const { confVer, version } = descriptor.epoch;
+  const { version } = descriptor.epoch;
+  const confVer = descriptor.epoch.confVer + (change.isForced ? FORCED_CONF_VERSIONS : 1);
   const members = peers.map((peer): PeerDescriptor => ({ ...identity(peer), role: roleOf(confState, peer.peerId) }));
   members.sort((a, b) => a.peerId - b.peerId);
-  region.setDescriptor({ ...descriptor, epoch: { confVer: confVer + 1, version }, peers: members }, confState);
-  const term = pendingTerm.get(region);
-  if (term === undefined)
-    throw new InvariantError(`region ${region.regionId}: a configuration at ${index} nobody judged`);
-  pendingTerm.delete(region);
+  region.setDescriptor({ ...descriptor, epoch: { confVer, version }, peers: members }, confState);
   region.membersSinceMs = region.context.env.clock.monotonicMs();
-  region.advance(index, term);
+  region.advance(index, change.term);
   region.context.onChanged(region);
   if (!members.some(({ peerId }) => peerId === region.peerId)) region.context.destroyRemoved(region);
 }

@@ -38,8 +38,13 @@ interface FakeGroup {
 export interface FakeRaft extends RaftConstructors {
   /** Makes a group's peer a leader or takes that away. */
   setLeader(groupId: number, isLeader: boolean): void;
-  /** Commits a membership change. */
-  changeMembers(groupId: number, change: CommittedConfChange["changes"][number], peers: readonly PeerInfo[]): boolean;
+  /** Commits a membership change, or a configuration set by force. */
+  changeMembers(
+    groupId: number,
+    change: CommittedConfChange["changes"][number],
+    peers: readonly PeerInfo[],
+    isForced?: boolean,
+  ): boolean;
   /** Forgets a context as a crash or a follower would: entries are decoded from their bytes. */
   forgetContexts: boolean;
   readonly options: RaftHostOptions | undefined;
@@ -169,6 +174,15 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
     learnerToFollower: async () => undefined,
     resetPeers: async () => undefined,
     started: async () => undefined,
+    shutdown: () => undefined,
+    join: async () => undefined,
+    describe: () => "",
+    metrics: () => {
+      throw new RheaError("INTERNAL", "this fake has no figures");
+    },
+    readCommittedUserLog: () => {
+      throw new RheaError("INTERNAL", "this fake has no log to read");
+    },
     snapshot: async () => ({ index: group.applied }),
     listAlivePeers: () => [],
     listAliveLearners: () => [],
@@ -239,7 +253,7 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
       if (isLeader) group.options?.stateMachine.onLeaderStart?.(TERM);
       else group.options?.stateMachine.onLeaderStop?.("the test said so");
     },
-    changeMembers: (groupId, change, peers) => {
+    changeMembers: (groupId, change, peers, isForced = false) => {
       const group = groups.get(groupId);
       const machine = group?.options?.stateMachine;
       if (group === undefined || machine === undefined) throw new RheaError("NOT_FOUND", `no group ${groupId}`);
@@ -252,7 +266,7 @@ export function createFakeRaft(scheduler: Scheduler): FakeRaft {
           type: "confChange",
           changes: [change],
           isLeavingJoint: false,
-          isForced: false,
+          isForced,
         }) ?? true;
       if (!isTaken) return false;
       const confState = {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { grpcNet, nodeClock, nodeScheduler } from "@rhea/common/env-node";
 import { CommandKind, ReadKind } from "@rhea/proto";
+import { createCliService } from "@rhea/raft";
 import { TestCluster } from "../env-node/test-cluster.js";
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -86,6 +88,31 @@ for (const kind of ["leveldb", "memory"] as const) {
       const again = await cluster.until("the retry", async () => (await cluster.leader(2)).execute(take));
       assert.deepEqual([again.sequenceStart, again.sequenceEnd], [0, 5], "the session came with the snapshot");
       assert.equal(await get(2, "after"), "1");
+    });
+
+    it("go on from one peer of three by force, over a restart and with a lost one back", async () => {
+      for (const storeId of [1, 2, 3]) await cluster.start(storeId);
+      await put(2, "before", "1");
+      for (const storeId of [1, 2, 3]) {
+        await cluster.until(`the write on store ${storeId}`, () => local(storeId, 2, "before"));
+      }
+      const { storeId: last = 0, peerId } = (await cluster.leader(2)).descriptor.peers[0] ?? { peerId: 0 };
+      const lost = [1, 2, 3].filter((storeId) => storeId !== last);
+      for (const storeId of lost) await cluster.stop(storeId);
+      const cli = createCliService({ net: grpcNet(), clock: nodeClock, scheduler: nodeScheduler });
+      const left = { peerId, storeId: last, role: "voter", address: cluster.addressOf(last) } as const;
+      await cluster.until("the reset", () => cli.resetPeer(2, left, [left]));
+      cli.close();
+      await put(2, "after", "1");
+      await cluster.stop(last);
+      await cluster.start(last);
+      assert.deepEqual([await get(2, "before"), await get(2, "after")], ["1", "1"]);
+      const { epoch, peers } = (await cluster.leader(2)).descriptor;
+      assert.deepEqual([epoch.confVer, peers.map(({ storeId }) => storeId)], [1_001, [last]]);
+      // One alone: two would be a quorum of the old configuration.
+      await cluster.start(lost[0] ?? 0);
+      await put(2, "with a lost one back", "1");
+      assert.equal((await cluster.leader(2)).peerId, peerId);
     });
 
     it("replay deleteRange and what is around it after a restart", async () => {

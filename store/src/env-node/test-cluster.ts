@@ -67,6 +67,11 @@ export class TestCluster {
     this.#members.set(storeId, { engine, server, kv });
   }
 
+  /** Where a store listens, or did. */
+  addressOf(storeId: number): string {
+    return this.#addresses.get(storeId) ?? "";
+  }
+
   async stop(storeId: number): Promise<void> {
     const member = this.#members.get(storeId);
     if (member === undefined) return;

@@ -212,13 +212,13 @@ function reportUnreachable(env: InteractionEnv, args: Args): void {
 }
 
 function reportSnapshot(env: InteractionEnv, args: Args): void {
-  const status = args[2]?.key;
-  const [reporter, reported] = plainIds(args.slice(0, 2));
-  if (reporter === undefined || reported === undefined || (status !== undefined && status !== "failure"))
-    throw new TranscriptError(
-      "report-snapshot takes the reporting peer, the reported one, and perhaps the word failure",
-    );
-  env.raw(reporter).reportSnapshot(reported, status ?? "finish");
+  const [reporter, reported, ...rest] = plainIds(args);
+  const status = args.find(({ key }) => key === "status")?.values[0] ?? "finish";
+  if (reporter === undefined || reported === undefined || rest.length > 0)
+    throw new TranscriptError("report-snapshot takes the reporting peer and the reported one");
+  if (status !== "finish" && status !== "failure")
+    throw new TranscriptError(`status=${status} is neither finish nor failure`);
+  env.raw(reporter).reportSnapshot(reported, status);
 }
 
 /** Returns the second and last argument, which has no value. */

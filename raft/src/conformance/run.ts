@@ -6,7 +6,7 @@ import { membershipHandler } from "./membership.js";
 import { quorumHandler } from "./quorum.js";
 
 /** Is what a transcript exercises. */
-export type TranscriptKind = "quorum" | "confchange" | "interaction";
+type TranscriptKind = "quorum" | "confchange" | "interaction";
 
 /** Is a case that did not come out as written. */
 interface Difference {

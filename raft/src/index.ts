@@ -44,6 +44,8 @@ export type {
   HostLimits,
   HostStats,
   LinkStats,
+  NodeMetrics,
+  NodeState,
   NodeStatus,
   PeerInfo,
   PeerStatus,
@@ -51,6 +53,8 @@ export type {
   RaftHostOptions,
   RaftNode,
   RaftObserver,
+  ReplicatorChange,
+  ReplicatorState,
   SavedSnapshot,
   SnapshotFiles,
   SnapshotOptions,
@@ -58,9 +62,11 @@ export type {
   StateMachine,
   Task,
   UnknownPeerMessage,
+  UserLog,
 } from "./node/index.js";
 export { fileSnapshotStorage, memorySnapshotStorage } from "./snapshot/index.js";
 export type {
+  FileSnapshotOptions,
   SnapshotOwner,
   SnapshotPosition,
   SnapshotStorage,

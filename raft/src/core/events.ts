@@ -28,12 +28,18 @@ export interface LogMarks {
 }
 
 /** Carries what an election message and the local log were when a vote was judged. */
-interface VoteJudgement {
+export interface VoteJudgement {
+  /** The last entry of the log here. */
   readonly last: LogPosition;
+  /** Whom this peer had voted for; 0: nobody. */
   readonly vote: PeerId;
+  /** The request. */
   readonly type: MessageType;
+  /** The candidate. */
   readonly from: PeerId;
+  /** The candidate's last entry. */
   readonly candidateLast: LogPosition;
+  /** The term of this peer. */
   readonly term: number;
 }
 

@@ -27,7 +27,7 @@ export { entriesSize, entrySize } from "./entry-size.js";
 export { makeMessage } from "./message.js";
 export { decodeReadSequence, encodeReadSequence } from "./read-only.js";
 export { raftEventLevel } from "./events.js";
-export type { LogMarks, LogPosition, RaftEvent, RaftEventLevel } from "./events.js";
+export type { LogMarks, LogPosition, RaftEvent, RaftEventLevel, VoteJudgement } from "./events.js";
 export { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, NO_LIMIT, NO_PEER } from "./types.js";
 export type {
   BasicStatus,

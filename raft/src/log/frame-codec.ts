@@ -16,6 +16,7 @@ const LIST_TAIL_BYTES = 20;
 
 /** One group of a frame's list. */
 export interface FrameGroup {
+  /** The group. */
   readonly groupId: number;
   /** How many of the frame's records are this group's. */
   readonly records: number;

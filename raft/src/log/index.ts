@@ -12,6 +12,7 @@ export type { MemoryLogOptions } from "./memory-log.js";
 export { inspectLog } from "./inspect-log.js";
 export type { LogFinding, LogInspection } from "./inspect-log.js";
 export { logFingerprint, readLog } from "./read-log.js";
+export type { FrameGroup } from "./frame-codec.js";
 export type { ReadItem, ReadRecord } from "./read-log.js";
 export type { GroupSummary } from "./segment-head.js";
 export type { GroupLifecycle, GroupLog, LogOptions, LogRecord, LogStats, PendingInstall, RaftLog } from "./api.js";

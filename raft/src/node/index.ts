@@ -15,6 +15,8 @@ export type {
   HostLimits,
   HostStats,
   LinkStats,
+  NodeMetrics,
+  NodeState,
   NodeStatus,
   PeerInfo,
   PeerStatus,
@@ -22,6 +24,8 @@ export type {
   RaftHostOptions,
   RaftNode,
   RaftObserver,
+  ReplicatorChange,
+  ReplicatorState,
   SavedSnapshot,
   SnapshotFiles,
   SnapshotOptions,
@@ -29,4 +33,5 @@ export type {
   StateMachine,
   Task,
   UnknownPeerMessage,
+  UserLog,
 } from "./api.js";

@@ -3,4 +3,4 @@
  * it makes sure that nobody has the log open.
  */
 export { inspectLog, logFingerprint, readLog } from "../log/index.js";
-export type { GroupSummary, LogFinding, LogInspection, ReadItem, ReadRecord } from "../log/index.js";
+export type { FrameGroup, GroupSummary, LogFinding, LogInspection, ReadItem, ReadRecord } from "../log/index.js";

@@ -35,6 +35,7 @@ interface Manifest extends SnapshotOwner, SnapshotPosition {
 
 /** Where snapshots of one group are kept in files. */
 export interface FileSnapshotOptions {
+  /** Where the directory is. */
   readonly disk: Disk;
   /** A directory of its own for each group; made if absent. */
   readonly directory: string;

@@ -2,9 +2,13 @@
 import type { Readable, Writable } from "node:stream";
 import type { Admin, RheaClient } from "@rhea/client";
 import type { TlsFiles } from "@rhea/common";
+import type { logDump, logVerify } from "./offline/index.js";
 
-/** The module of the offline commands: loaded only for them. */
-export type OfflineCommands = typeof import("./offline/index.js");
+/** The offline commands, in a module of their own: loaded only for them. */
+export interface OfflineCommands {
+  readonly logDump: typeof logDump;
+  readonly logVerify: typeof logVerify;
+}
 
 /** How to reach the cluster. */
 export interface Target {

@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import { StorageCompactedError, StorageUnavailableError } from "../core/errors.js";
-import type { ConfState } from "../core/types.js";
 import { TestDisk } from "./test-disk.js";
 import { created, dumpLog, entries, entry, hardState, openTestLog, segmentFile } from "./test-log.js";
-
-const CONF_STATE: ConfState = { voters: [1, 2], learners: [3], votersOutgoing: [], learnersNext: [], autoLeave: false };
 
 /** Asserts that what was written is what another process reads. */
 async function assertSurvives(disk: TestDisk, before: unknown): Promise<void> {

@@ -37,7 +37,6 @@ async function killLeader(trio: Trio, leader: number): Promise<{ readonly next: 
     firstGroup: LOADED_GROUP,
     count: 1,
     stores: trio.stores,
-    campaign: false,
   });
   await untilCaughtUp(trio, next);
   return { next, ms };

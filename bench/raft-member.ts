@@ -120,6 +120,10 @@ const calls: MemberCalls = {
     opened().createGroups(request);
     return Promise.resolve();
   },
+  campaign(request) {
+    opened().campaign(request);
+    return Promise.resolve();
+  },
   async lead(group) {
     const node = nodeOf(group);
     while (!node.isLeader) {

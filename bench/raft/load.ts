@@ -14,7 +14,7 @@ export interface Measured extends LoadAnswer {
 
 /** Makes the loaded group on all members, led by store 1. */
 export async function makeLoadedGroup(trio: Trio): Promise<void> {
-  await trio.createGroups(LOADED_GROUP, 1, false);
+  await trio.createGroups(LOADED_GROUP, 1);
   await trio.member(1).call("lead", LOADED_GROUP);
 }
 

@@ -17,8 +17,6 @@ export interface GroupsRequest {
   readonly firstGroup: number;
   readonly count: number;
   readonly stores: readonly number[];
-  /** Whether this member campaigns at once for the groups that fall to it, one in as many as there are stores. */
-  readonly campaign: boolean;
 }
 
 /** A closed loop of proposals or reads on one group, run inside the member. */
@@ -62,6 +60,8 @@ export interface MemberCalls {
   readonly open: (request: OpenRequest) => Promise<{ readonly address: string }>;
   readonly connect: (addresses: Addresses) => Promise<void>;
   readonly createGroups: (request: GroupsRequest) => Promise<void>;
+  /** Campaigns for the groups that fall to this member, one in as many as there are stores. */
+  readonly campaign: (request: GroupsRequest) => Promise<void>;
   readonly lead: (group: number) => Promise<void>;
   readonly propose: (request: LoadRequest) => Promise<LoadAnswer>;
   readonly read: (request: LoadRequest) => Promise<LoadAnswer>;

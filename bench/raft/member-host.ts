@@ -35,6 +35,7 @@ export interface MemberHost {
   readonly address: string;
   connect(addresses: Addresses): void;
   createGroups(request: GroupsRequest): void;
+  campaign(request: GroupsRequest): void;
   close(): Promise<void>;
 }
 
@@ -89,6 +90,10 @@ export async function openHost(request: OpenRequest, events: MemberEvents): Prom
     createGroups: (groups) => {
       createGroups(host, log, storeId, groups, events);
     },
+    campaign: ({ firstGroup, count, stores }) => {
+      for (let groupId = firstGroup; groupId < firstGroup + count; groupId++)
+        if (stores[groupId % stores.length] === storeId) host.group(groupId)?.campaign();
+    },
     close: async () => {
       await host.close();
       await server.close(0);
@@ -101,7 +106,7 @@ function createGroups(
   host: RaftHost,
   log: RaftLog,
   storeId: number,
-  { firstGroup, count, stores, campaign }: GroupsRequest,
+  { firstGroup, count, stores }: GroupsRequest,
   events: MemberEvents,
 ): void {
   for (let groupId = firstGroup; groupId < firstGroup + count; groupId++) {
@@ -118,7 +123,6 @@ function createGroups(
       appliedTerm,
       confState,
       peers,
-      campaignAtOnce: campaign && stores[groupId % stores.length] === storeId,
     });
   }
 }

@@ -115,9 +115,15 @@ export class Trio {
   }
 
   /** Creates groups on all members. */
-  async createGroups(firstGroup: number, count: number, campaign: boolean): Promise<void> {
+  async createGroups(firstGroup: number, count: number): Promise<void> {
     const { stores } = this;
-    await Promise.all(this.members.map((each) => each.call("createGroups", { firstGroup, count, stores, campaign })));
+    await Promise.all(this.members.map((each) => each.call("createGroups", { firstGroup, count, stores })));
+  }
+
+  /** Lets each member campaign for its share of these groups. */
+  async campaign(firstGroup: number, count: number): Promise<void> {
+    const { stores } = this;
+    await Promise.all(this.members.map((each) => each.call("campaign", { firstGroup, count, stores })));
   }
 
   /** Starts a killed member again, on its directory, under a new port. */

@@ -51,6 +51,11 @@ export class Contacts {
     return Math.max(this.#byPeer.get(peerId)?.heardMs ?? -Infinity, restingMs);
   }
 
+  /** Keeps what digests have said, as the group's rest ends. */
+  endRest(): void {
+    for (const [peerId, contact] of this.#byPeer) contact.heardMs = this.heardMs(peerId);
+  }
+
   /** The store of a peer; 0 if unknown. */
   storeOf(peerId: PeerId): number {
     return this.#byPeer.get(peerId)?.storeId ?? this.#members.get(peerId)?.storeId ?? 0;

@@ -258,6 +258,11 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
     return mayFindNobody(message, this.#contacts);
   }
 
+  /** Its rest is about to end. */
+  onWake(): void {
+    this.#contacts.endRest();
+  }
+
   /** Takes a message of another peer in. */
   receive(fromStore: number, message: Message): void {
     if (this.#state !== "running" || message.to !== this.peerId) return;
@@ -386,6 +391,11 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
     if (this.#state !== "running" || raw === undefined) return "no";
     const { state, lead } = raw.basicStatus();
     if (state !== "follower" || lead !== 0) return "no";
+    if (this.#priority >= 0 || this.members.priorities.size > 0) {
+      // Who has the right to go first is asked at an election timeout only: this one has come.
+      raw.expireElectionTimeout();
+      return "no";
+    }
     const isQuiet = this.host.nowMs - this.#candidateHeardMs > 2 * this.host.limits.tickMs;
     return isQuiet ? "yes" : "later";
   }

@@ -10,6 +10,7 @@ import { CampaignPacer } from "./campaign-pacer.js";
 import { addCliService } from "./cli-service.js";
 import { Group } from "./group.js";
 import type { AwaitedAppend, GroupHost } from "./group-host.js";
+import { DiskWatch } from "./disk-watch.js";
 import { describeHost } from "./host-report.js";
 import { giveUpLeadership, handOverLeaders } from "./leader-hand-over.js";
 import { appliedAtStart, createdRecords, defaultStart, whyAppliedDoesNotFit } from "./lifecycle.js";
@@ -60,6 +61,7 @@ class Host implements RaftHost, GroupHost<Group> {
   readonly #takeOver: TakeOver;
   readonly #quiet: QuietGroups;
   readonly #pacer = new CampaignPacer();
+  readonly #disk: DiskWatch;
   readonly #groups = new Map<number, Group>();
   #isScheduled = false;
   /** The next turn sends the digests of resting groups. */
@@ -131,7 +133,8 @@ class Host implements RaftHost, GroupHost<Group> {
       },
       onApplied: () => options.onTurnApplied?.(),
     });
-    const { tickMs, maxSnapshots } = this.limits;
+    const { tickMs, electionTicks, maxSnapshots } = this.limits;
+    this.#disk = new DiskWatch(electionTicks, tickMs);
     this.#ticks = new Ticks({
       clock,
       scheduler,
@@ -437,7 +440,7 @@ class Host implements RaftHost, GroupHost<Group> {
     this.#pacer.onTick(this.tick, isLate);
     const { tickMs, electionTicks, heartbeatTicks } = this.limits;
     const wasStalled = this.isDiskStalled;
-    this.isDiskStalled = this.options.log.stats().oldestPendingMs > electionTicks * tickMs;
+    this.isDiskStalled = this.#disk.isStalled(this.options.log.stats());
     if (this.isDiskStalled && !wasStalled)
       this.#logger.log("warn", "the log does not answer: leaderships are given up");
     if (isLate || this.isDiskStalled) this.#voidLeases();

@@ -50,6 +50,7 @@ export class QuietGroups {
     const { rest } = quiet;
     if (rest === undefined) return;
     const tick = this.#options.tick();
+    group.onWake();
     quiet.rest = undefined;
     this.#awake.add(group);
     if (rest.kind === "leads") {

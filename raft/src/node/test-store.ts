@@ -11,6 +11,7 @@ import type {
   HostLimits,
   PeerInfo,
   RaftHost,
+  RaftHostOptions,
   RaftNode,
   ReplicatorChange,
   SavedSnapshot,
@@ -229,6 +230,7 @@ export class TestStore {
       }),
       ...(this.world.onReplicator === undefined ? {} : { onReplicatorStateChange: this.world.onReplicator }),
       onFatal: (error) => this.fatal.push(error),
+      ...this.world.hostOptions,
     });
     this.#host = host;
     this.#log = log;
@@ -294,6 +296,8 @@ export class TestWorld {
   /** What stores made from now on have as {@link TestStore.snapshots}. */
   snapshots: TestStore["snapshots"];
   readonly addresses = new Map<number, string>();
+  /** What all hosts opened from now on are given beside the usual. */
+  hostOptions: Partial<RaftHostOptions> = {};
 
   constructor(settle: () => Promise<void>, seed = 1) {
     this.seed = seed;

@@ -74,10 +74,15 @@ export class VirtualTime implements Clock, Scheduler {
     }
   }
 
+  /** Lets `ms` pass in which nothing runs: what was due meanwhile is late. */
+  pause(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   async #step(): Promise<void> {
     const event = this.#events.shift();
     if (event === undefined) return;
-    this.#nowMs = event.atMs;
+    this.#nowMs = Math.max(this.#nowMs, event.atMs);
     event.run();
     await this.#settle();
   }

@@ -12,7 +12,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "await this.#sync(() => Promise.resolve());\n    } catch (cause) {\n      this.#fail(`frame",
     breaks: "frames are never synced",
     flavour: "crashes",
-    caughtWithin: 10,
+    caughtWithin: 20,
   },
   {
     name: "acknowledgeBeforeDurable",
@@ -21,7 +21,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "      return Promise.reject(RheaError.from(error));\n    }\n    return Promise.resolve();",
     breaks: "an append resolves before it is written",
     flavour: "crashes",
-    caughtWithin: 10,
+    caughtWithin: 20,
   },
   {
     name: "hardStateDropped",
@@ -30,7 +30,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "        break;",
     breaks: "terms and votes are written and not read back",
     flavour: "crashes",
-    caughtWithin: 10,
+    caughtWithin: 20,
   },
   {
     name: "voteDroppedAtRotation",
@@ -39,7 +39,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "    group.lifecycle = summary.lifecycle;\n    group.hardState = { ...summary.hardState, vote: 0 };",
     breaks: "a vote is lost with the segment it was written in",
     flavour: "crashes",
-    caughtWithin: 60,
+    caughtWithin: 20,
   },
   {
     name: "cutLost",
@@ -57,16 +57,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "    if (index > group.index.last) group.index.dropFrom(index);\n    while",
     breaks: "entries that were replaced come back at the next start",
     flavour: "crashes",
-    caughtWithin: 60,
-  },
-  {
-    name: "everyEndIsTorn",
-    file: `${LOG}/damage.ts`,
-    find: "  if (sequence <= place.markedFrame) return false;",
-    replace: "  if (sequence > 0) return true;",
-    breaks: "recovery cuts the log at any damage, and all that was durable behind it",
-    flavour: "disks",
-    caughtWithin: 60,
+    caughtWithin: 50,
   },
   {
     name: "nothingIsTorn",
@@ -75,7 +66,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "  if (sequence > 0) return false;",
     breaks: "an end that was never durable condemns groups",
     flavour: "crashes",
-    caughtWithin: 50,
+    caughtWithin: 150,
   },
   {
     name: "damageIgnored",
@@ -84,7 +75,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "    const group = this.#table.get(groupId);\n    if (group !== undefined) return;\n    const peer",
     breaks: "a group that lost records is not condemned",
     flavour: "disks",
-    caughtWithin: 60,
+    caughtWithin: 150,
   },
   {
     name: "frameUnchecked",
@@ -93,7 +84,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "if (header !== undefined) {",
     breaks: "a frame's checksum is not looked at",
     flavour: "disks",
-    caughtWithin: 60,
+    caughtWithin: 150,
   },
   {
     name: "segmentNameNotSynced",
@@ -111,7 +102,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "const MAX_IN_FLIGHT = 6;",
     breaks: "more frames are in flight than recovery expects",
     flavour: "crashes",
-    caughtWithin: 60,
+    caughtWithin: 50,
   },
   {
     name: "cutNotWritten",
@@ -120,7 +111,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "  await Promise.resolve();",
     breaks: "a torn end is forgotten, and left in the file",
     flavour: "crashes",
-    caughtWithin: 60,
+    caughtWithin: 150,
   },
   {
     name: "purgedTooEarly",
@@ -129,6 +120,6 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     replace: "return oldest;",
     breaks: "a segment goes before what makes it useless is durable",
     flavour: "snapshots",
-    caughtWithin: 60,
+    caughtWithin: 150,
   },
 ];

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { secondsOf } from "../env-node/campaign-process.js";
+import { dayOfMonth } from "../env-node/deadline.js";
 import { catchMutant } from "../env-node/raft-campaign-process.js";
 import { MUTANTS, type Mutant } from "./index.js";
 
@@ -15,7 +16,7 @@ function chosen(): readonly Mutant[] {
   const wanted = process.env["RHEA_MUTANTS"];
   if (wanted === "all") return MUTANTS;
   if (wanted !== undefined) return MUTANTS.filter(({ name }) => wanted.split(",").includes(name));
-  const turn = new Date(Date.now()).getUTCDate() % THIRDS;
+  const turn = dayOfMonth() % THIRDS;
   return MUTANTS.filter((_, i) => i % THIRDS === turn);
 }
 

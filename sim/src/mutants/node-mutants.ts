@@ -12,7 +12,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "if (awaited.installed === undefined) this.respond(awaited.responses);",
     breaks: "append responses and votes leave before what they vouch for is durable",
     flavour: "crashes",
-    caughtWithin: 5,
+    caughtWithin: 20,
   },
   {
     name: "answersOvertakeEarlierWrites",
@@ -51,7 +51,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
       "      const { index, term } = entry;\n      const data = index % 31 === 0 && batch.length > 0 ? EMPTY_BYTES : entry.data;\n",
     breaks: "an entry is counted and not applied where it is not the first of its batch",
     flavour: "mixed",
-    caughtWithin: 50,
+    caughtWithin: 20,
   },
   {
     name: "appliesAgainAfterRestart",
@@ -78,7 +78,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "const details = { regionId: groupId,",
     breaks: "a proposal that may still be applied is reported as refused",
     flavour: "terms",
-    caughtWithin: 50,
+    caughtWithin: 20,
   },
   {
     name: "readBeforeApplied",
@@ -87,7 +87,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "const ready = applied < 0 ? [] : this.#confirmed;",
     breaks: "a read does not wait until its index is applied here",
     flavour: "reads",
-    caughtWithin: 20,
+    caughtWithin: 50,
   },
   {
     name: "snapshotNamesOldMembers",
@@ -97,7 +97,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
       "snapshotMetaToWire(saved.index, saved.term, message.snapshot?.metadata.confState ?? saved.confState, saved.peers.slice(1))",
     breaks: "a snapshot does not carry the members that belong to its data",
     flavour: "members",
-    caughtWithin: 50,
+    caughtWithin: 150,
   },
   {
     name: "snapshotNotSynced",
@@ -106,7 +106,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "      await file.close();",
     breaks: "a snapshot is installed whose files are not durable",
     flavour: "snapshots",
-    caughtWithin: 60,
+    caughtWithin: 20,
   },
   {
     name: "cutBeyondDurable",
@@ -115,7 +115,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "const durable = Math.max(applied, durableIndex);",
     breaks: "the log is cut above what the state machine has stored",
     flavour: "snapshots",
-    caughtWithin: 50,
+    caughtWithin: 20,
   },
   {
     name: "tombstoneIgnored",
@@ -133,15 +133,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replace: "if (seen !== undefined && incarnation < 0) {",
     breaks: "a store that runs from an older image is listened to",
     flavour: "disks",
-    caughtWithin: 60,
-  },
-  {
-    name: "copiedIdentityAccepted",
-    file: "raft/src/transport/identity.ts",
-    find: "if (seen?.incarnation === incarnation && compareBytes(seen.bootNonce, bootNonce) !== 0) {",
-    replace: "if (seen?.incarnation === incarnation && compareBytes(seen.bootNonce, bootNonce) > 1) {",
-    breaks: "two boots of one incarnation are both listened to",
-    flavour: "disks",
-    caughtWithin: 60,
+    caughtWithin: 150,
   },
 ];

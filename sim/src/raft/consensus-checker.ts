@@ -83,7 +83,10 @@ export function createConsensusChecker(): ConsensusChecker {
       let before = previousTerm;
       for (const { index, term, data } of entries) {
         let terms = book.entries.get(index);
-        if (terms === undefined) book.entries.set(index, (terms = new Map()));
+        if (terms === undefined) {
+          terms = new Map<number, { readonly crc: number; readonly previousTerm: number }>();
+          book.entries.set(index, terms);
+        }
         const crc = crc32(data);
         const known = terms.get(term);
         if (known === undefined) terms.set(term, { crc, previousTerm: before });

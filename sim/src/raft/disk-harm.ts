@@ -7,12 +7,12 @@ import type { RaftProcess } from "./raft-process.js";
 export interface HarmSetting {
   readonly queue: EventQueue;
   readonly random: SimRandom;
-  stores(): readonly RaftProcess[];
+  readonly stores: () => readonly RaftProcess[];
   /** Whether all is well but for this, so that what is left can mend it. */
-  isWell(): boolean;
+  readonly isWell: () => boolean;
   /** Whether a running store has spoken with another's present life. */
-  hasMet(store: RaftProcess, other: RaftProcess): boolean;
-  mark(name: string): void;
+  readonly hasMet: (store: RaftProcess, other: RaftProcess) => boolean;
+  readonly mark: (name: string) => void;
 }
 
 /** Frames written after a flipped byte at least: the newest two may be cut without a word, as a crash tears them. */

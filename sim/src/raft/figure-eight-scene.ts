@@ -12,8 +12,8 @@ export interface SceneSetting {
   readonly queue: EventQueue;
   readonly random: SimRandom;
   readonly walls: Walls;
-  stores(): readonly RaftProcess[];
-  mark(name: string): void;
+  readonly stores: () => readonly RaftProcess[];
+  readonly mark: (name: string) => void;
 }
 
 /** Plays scenes, one at a time. */

@@ -54,13 +54,13 @@ export interface RaftNemesisSetting {
   readonly weights: FaultWeights;
   /** Virtual ms between faults. */
   readonly restMs: readonly [from: number, to: number];
-  stores(): readonly RaftProcess[];
+  readonly stores: () => readonly RaftProcess[];
   /** Whether a running store has spoken with another's present life. */
-  hasMet(store: RaftProcess, other: RaftProcess): boolean;
+  readonly hasMet: (store: RaftProcess, other: RaftProcess) => boolean;
   newPeerId(): number;
   /** Gives a store another address from its next start on. */
   move(storeId: number): void;
-  mark(name: string): void;
+  readonly mark: (name: string) => void;
 }
 
 /** A nemesis at work. */
@@ -350,7 +350,7 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
       const added: PeerInfo[] =
         free === undefined ? [] : [{ peerId: setting.newPeerId(), storeId: free.storeId, role: "voter" }];
       const next = [...kept, ...added];
-      if (next.length < 2 || kept.length === 0 || next.length === voters.length) return;
+      if (next.length < 2 || kept.length === 0 || (kept.length === voters.length && added.length === 0)) return;
       attempt("changePeers", () => at.node.changePeers(next));
     },
   };

@@ -62,9 +62,10 @@ export class ReplicatorWatch {
     if (replicator.state !== "error" && replicator.state !== "offline") this.#enter(replicator, "error");
   }
 
-  #judge(replicator: Replicator, { nowMs, silenceMs, heardMs }: ReplicatorView): void {
+  #judge(replicator: Replicator, view: ReplicatorView): void {
+    const { nowMs, silenceMs } = view;
     const { peer, state, sinceMs, errorMs } = replicator;
-    const atMs = heardMs(peer.peerId);
+    const atMs = view.heardMs(peer.peerId);
     if (nowMs - Math.max(atMs, sinceMs) > silenceMs) {
       if (state !== "offline") this.#enter(replicator, "offline");
     } else if (state !== "online" && atMs >= sinceMs && atMs > errorMs) {

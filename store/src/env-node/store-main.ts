@@ -53,6 +53,8 @@ export async function storeMain(context: MainContext): Promise<void> {
   // Stopped while it waited for PD at its first start: there is nothing yet that would have to be closed in order.
   if (running === undefined) return;
   served.store = running;
+  // A second look at a process that behaves oddly, without stopping it.
+  process.on("SIGUSR2", () => process.stdout.write(running.engine.host.describe()));
   process.stdout.write(
     `rhea-store ${config.name} ready: store ${running.storeId}, address ${running.address}, status ${status.address}\n`,
   );

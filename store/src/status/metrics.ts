@@ -63,6 +63,18 @@ export function createStoreMetrics(
   const startedMs = clock.monotonicMs();
   gauge("uptime_seconds", "Time since the start", () => (clock.monotonicMs() - startedMs) / 1_000);
   gauge("leaders", "Regions led by this store", () => engine.host.stats().leaders);
+  gauge("quiet_groups", "Raft groups at rest, without ticks and heartbeats of their own", () => {
+    return engine.host.stats().quietGroups;
+  });
+  gauge("disk_stalled", "1 while the log does not answer: leaderships are given up", () => {
+    return engine.host.stats().isDiskStalled ? 1 : 0;
+  });
+  gauge("raft_queued_bytes", "Bytes of raft messages that have not left, over all other stores", () => {
+    return engine.host.stats().links.reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
+  });
+  gauge("raft_links_failing", "Stores that cannot be reached at present", () => {
+    return engine.host.stats().links.filter(({ failures }) => failures > 0).length;
+  });
   gauge("client_streams", "Open streams of clients", () => engine.counters.clientStreams);
   gauge("overlay_bytes", "Bytes applied and not yet durable in the key-value engine", () => engine.overlayBytes);
   gauge("pending_clears", "Ranges of former regions that are still to be cleared", () => engine.pendingClears);

@@ -122,9 +122,9 @@ export class ConfChanges {
     }
     const { pending } = operation;
     if (pending !== undefined && pending.index <= applied) {
-      // It was not met: a snapshot or another leader's entry took its place.
+      // It was not met: a snapshot that may hold it, or another leader's entry, took its place.
       operation.pending = undefined;
-      this.#fail(operation, this.#overwritten(operation.goal, pending.index));
+      if (!this.#isReached(operation)) this.#fail(operation, this.#overwritten(operation.goal, pending.index));
     }
     this.#goOn();
   }

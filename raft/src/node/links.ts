@@ -10,15 +10,15 @@ export interface LinksOptions {
   readonly host: RaftHostOptions;
   readonly identities: IdentityBook;
   /** Where a store is reached. */
-  resolve(storeId: number): string | undefined;
+  readonly resolve: (storeId: number) => string | undefined;
   /** A message of this group to this peer could not be sent. */
-  onDropped(groupId: number, toPeer: PeerId): void;
+  readonly onDropped: (groupId: number, toPeer: PeerId) => void;
   /** A stream broke: what was sent lately may be lost. */
-  onBroken(storeId: number): void;
+  readonly onBroken: (storeId: number) => void;
   /** The process at the other end is certainly gone. */
-  onGone(storeId: number): void;
+  readonly onGone: (storeId: number) => void;
   /** The process at the other end answered. */
-  onUp(storeId: number): void;
+  readonly onUp: (storeId: number) => void;
 }
 
 /** All links of a host. */

@@ -15,7 +15,7 @@ export interface QuietOptions {
   readonly limits: HostLimits;
   readonly links: Links;
   /** Ticks since the start. */
-  tick(): number;
+  readonly tick: () => number;
 }
 
 /** All groups of a host: who is awake, who rests with whom. */

@@ -20,8 +20,8 @@ export interface ReceivingOptions {
   readonly host: RaftHostOptions;
   readonly groups: ReadonlyMap<number, Group>;
   readonly quiet: QuietGroups;
-  isRunning(): boolean;
-  discardStaged(snapshot: InstalledSnapshot): void;
+  readonly isRunning: () => boolean;
+  readonly discardStaged: (snapshot: InstalledSnapshot) => void;
 }
 
 /** Hands messages to groups. Whatever it throws is fatal to the host. */

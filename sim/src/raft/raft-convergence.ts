@@ -14,7 +14,7 @@ export function whatIsMissing(
   if (down !== undefined) return `store ${down.storeId} is not up`;
   for (const groupId of groups) {
     const leader = stores.find((store) => store.host?.group(groupId)?.isLeader === true)?.host?.group(groupId);
-    if (leader === undefined) return `group ${groupId} has no leader`;
+    if (leader === undefined) return `group ${groupId} has no leader: ${describe(stores, groupId)}`;
     const { lastIndex, committed, confState, peers, error } = leader.status();
     if (error !== undefined) return `group ${groupId}: its leader failed: ${error.message}`;
     if (committed < lastIndex) return `group ${groupId}: ${committed} of ${lastIndex} entries are committed`;
@@ -38,4 +38,14 @@ export function whatIsMissing(
       );
   }
   return undefined;
+}
+
+/** Returns what every peer of a group says of itself, for a person. */
+function describe(stores: readonly RaftProcess[], groupId: number): string {
+  const peers = stores.map(({ storeId, host, log }) => ({
+    storeId,
+    status: host?.group(groupId)?.status(),
+    lifecycle: log?.group(groupId)?.lifecycle,
+  }));
+  return JSON.stringify(peers);
 }

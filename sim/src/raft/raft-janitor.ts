@@ -118,6 +118,20 @@ export function createJanitor(setting: JanitorSetting): Janitor {
       attempt(groupId, "surplusRemoved", leader.removePeer(surplus.peerId));
   };
 
+  /**
+   * Whether a majority of the voters has applied the newest configuration. Before that those who were removed may still be asked for their votes:
+   * a leader that removes itself can be gone before anybody else hears that its change is committed.
+   */
+  const isSettled = (groupId: number, { index, conf }: KnownMembers): boolean => {
+    const having = conf.voters.filter((peerId) =>
+      setting.stores().some(({ machines }) => {
+        const state = machines.get(groupId)?.state;
+        return state?.peerId === peerId && state.applied >= index;
+      }),
+    );
+    return having.length > conf.voters.length / 2;
+  };
+
   /** Destroys peers that the newest committed configuration does not have. Ids are never used again, so that this is final. */
   const retire = (store: RaftProcess): void => {
     const { host, log } = store;
@@ -128,7 +142,7 @@ export function createJanitor(setting: JanitorSetting): Janitor {
       const { conf, peers } = members;
       const isMember = [...conf.voters, ...conf.votersOutgoing, ...conf.learners].includes(lifecycle.peerId);
       if (isMember && lifecycle.state === "live") continue;
-      if (isMember || peers.some(({ peerId }) => peerId === lifecycle.peerId)) continue;
+      if (isMember || peers.some(({ peerId }) => peerId === lifecycle.peerId) || !isSettled(groupId, members)) continue;
       if (lifecycle.state === "condemned") setting.mark("condemnedReplaced");
       setting.mark("peerDestroyed");
       store.destroyPeer(groupId);

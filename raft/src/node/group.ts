@@ -1,10 +1,12 @@
 /** One group's peer: the core, its log, its state machine, and what users wait for. The host visits it in its turn when it is dirty. */
-import { InvariantError, RheaError, type Logger } from "@rhea/common";
+import { RheaError, type Logger } from "@rhea/common";
 import { isVoter, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, RawNode } from "../core/index.js";
-import type { ConfChangeV2, ConfState, Entry, Message, PeerId } from "../core/types.js";
+import type { ConfState, Message, PeerId } from "../core/types.js";
 import type { GroupLog } from "../log/api.js";
-import type { GroupOptions, NodeStatus, PeerInfo, RaftNode, StateMachine, Task } from "./api.js";
-import { Applier, type ApplyTarget, type InstalledSnapshot } from "./apply.js";
+import type { GroupOptions, NodeStatus, RaftNode, StateMachine, Task } from "./api.js";
+import { Applier, type InstalledSnapshot } from "./apply.js";
+import { ApplyPort } from "./apply-port.js";
+import { Candidacy } from "./candidacy.js";
 import { ClientRequests } from "./client-requests.js";
 import { Contacts } from "./contacts.js";
 import { coreConfig } from "./core-config.js";
@@ -34,7 +36,7 @@ import { liveFollowers } from "./truncation.js";
 const MAX_READIES_PER_TURN = 8;
 
 /** One group's peer in this process. */
-export class Group extends NodeCalls implements RaftNode, ApplyTarget {
+export class Group extends NodeCalls implements RaftNode {
   readonly groupId: number;
   readonly peerId: PeerId;
   readonly stateMachine: StateMachine;
@@ -66,9 +68,7 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
   #snapshotsNotSent = 0;
   readonly #role: RoleReports;
   readonly #priority: number;
-  /** What the core was told. */
-  #priorities: ReadonlyMap<PeerId, number> | undefined;
-  #candidateHeardMs = -Infinity;
+  readonly #candidacy: Candidacy;
 
   constructor(
     host: GroupHost<Group>,
@@ -87,6 +87,7 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
     this.#priority = options.priority ?? -1;
     this.#logger = host.options.logger;
     this.members = new MemberList(peers, confState);
+    this.#candidacy = new Candidacy(this.members, host, this.#priority);
     this.#contacts = new Contacts(this.members, this.quiet, host);
     this.#staged = new StagedSlot((snapshot) => {
       host.discardStaged(snapshot);
@@ -95,8 +96,8 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
     this.#notices = new Notices(stateMachine);
     this.#cutter = new LogCutter(log, host.limits);
     this.#role = new RoleReports(this, this.#notices, this.#contacts);
-    this.#applier = new Applier(this, applied, confState);
     this.#requests = new ClientRequests(this, this.#notices);
+    this.#applier = new Applier(new ApplyPort(this, this.#requests, this.#role), applied, confState);
     this.admin = new GroupAdmin(this);
     this.#keeper = new StateKeeper(this, this.#applier, snapshots);
     if (held) this.#held = [];
@@ -272,7 +273,7 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
     this.host.wake(this, fromStore);
     // Reads are passed on by followers under the name of who asked: they do not tell where that peer is.
     if (message.type !== "readIndex") this.#contacts.hear(message.from, fromStore, this.host.nowMs);
-    if (message.type === "preVote" || message.type === "vote") this.#candidateHeardMs = this.host.nowMs;
+    if (message.type === "preVote" || message.type === "vote") this.#candidacy.onCandidate();
     this.#raw?.step(message);
     this.host.markDirty(this);
   }
@@ -298,7 +299,7 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
   passTick(): void {
     const raw = this.#raw;
     if (this.#state !== "running" || raw === undefined) return;
-    if (raw.isElectionDue()) this.#tellPriorities(raw);
+    if (raw.isElectionDue()) this.#candidacy.tellPriorities(raw);
     if (!raw.isElectionDue() || this.host.mayCampaign(this)) raw.tick();
     if (raw.hasReady()) this.host.markDirty(this);
     this.#requests.onTick(raw);
@@ -388,16 +389,7 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
   /** Whether to campaign for a group that lost its leader: not while another candidate may still win. */
   judgeTakeOver(): "yes" | "no" | "later" {
     const raw = this.#raw;
-    if (this.#state !== "running" || raw === undefined) return "no";
-    const { state, lead } = raw.basicStatus();
-    if (state !== "follower" || lead !== 0) return "no";
-    if (this.#priority >= 0 || this.members.priorities.size > 0) {
-      // Who has the right to go first is asked at an election timeout only: this one has come.
-      raw.expireElectionTimeout();
-      return "no";
-    }
-    const isQuiet = this.host.nowMs - this.#candidateHeardMs > 2 * this.host.limits.tickMs;
-    return isQuiet ? "yes" : "later";
+    return this.#state === "running" && raw !== undefined ? this.#candidacy.judgeTakeOver(raw) : "no";
   }
 
   /** Cuts the log as far as it may be, with the next append. */
@@ -460,44 +452,10 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
     this.#startCore(false);
   }
 
-  // --- what the applier calls ---
+  // --- what applying brings about ---
 
-  takeTask(entry: Entry): Task | undefined {
-    return this.#requests.take(entry);
-  }
-
-  tellCommitted(task: Task, index: number, term: number): void {
-    this.#requests.tellCommitted(task, index, term);
-  }
-
-  applyConfChange(change: ConfChangeV2) {
-    if (this.#raw === undefined) throw new InvariantError(`group ${this.groupId}: a change without a core`);
-    const confState = this.#raw.applyConfChange(change);
-    this.host.markDirty(this);
-    return confState;
-  }
-
-  resetMembership(conf: ConfState): ConfState {
-    if (this.#raw === undefined) throw new InvariantError(`group ${this.groupId}: a configuration without a core`);
-    return this.#raw.resetMembership(conf);
-  }
-
-  onChangeApplied(entry: Entry, wasAccepted: boolean): void {
-    this.admin.onChangeApplied(entry, wasAccepted);
-    this.#role.lookAtReplicators();
-  }
-
-  onLeft(members: readonly PeerInfo[]): void {
-    this.host.forgetStores(members.map(({ storeId }) => storeId));
-    if (members.some(({ peerId }) => peerId === this.peerId)) this.host.options.onRemoved?.(this.groupId);
-  }
-
-  clockMs(): number {
-    return this.host.options.clock.monotonicMs();
-  }
-
-  termOf(index: number): number {
-    return this.log.term(index);
+  get startedCore(): RawNode | undefined {
+    return this.#raw;
   }
 
   respond(responses: readonly Message[]): void {
@@ -548,12 +506,6 @@ export class Group extends NodeCalls implements RaftNode, ApplyTarget {
     else if (campaignAtOnce && this.host.mayCampaign(this)) this.#raw.campaign();
     else if (campaignAtOnce) this.#raw.expireElectionTimeout();
     this.host.markDirty(this);
-  }
-
-  #tellPriorities(raw: RawNode): void {
-    if (this.#priorities === this.members.priorities) return;
-    this.#priorities = this.members.priorities;
-    raw.setPriorities(this.#priorities);
   }
 
   #requireLeader(): RawNode {

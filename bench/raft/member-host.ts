@@ -18,7 +18,7 @@ import {
 import type { Addresses, GroupsRequest, OpenRequest } from "./member-calls.js";
 
 /** The peer of a group on a store. */
-export function peerIdOf(group: number, storeId: number): number {
+function peerIdOf(group: number, storeId: number): number {
   return 10 * group + storeId;
 }
 

@@ -24,7 +24,14 @@ function viewOf(stores: readonly Partial<PdStore>[], members: readonly string[] 
       ...{ memberId: index + 1, name, isLeader: index === 0, isVoter: true, isHealthy: true },
     })),
     stores: stores.map((store, index) => ({
-      ...{ storeId: index + 1, name: `demo-store-${index}`, state: "up", heartbeatMsAgo: 0, isConnected: true, regionCount: 0 },
+      ...{
+        storeId: index + 1,
+        name: `demo-store-${index}`,
+        state: "up",
+        heartbeatMsAgo: 0,
+        isConnected: true,
+        regionCount: 0,
+      },
       ...{ leaderCount: 0, pendingPeerCount: 0, drainedRatio: 0, drainBlocked: "", diskLost: false, usedBytes: 0 },
       ...{ evictLeadersMsLeft: 0, drainOrigin: "", labels: {} },
       ...store,

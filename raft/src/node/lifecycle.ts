@@ -58,9 +58,13 @@ export function createdRecords(
     : [created, { kind: "hardState", groupId, hardState: { term, vote: 0, commit: index } }];
 }
 
-/** Says whether a message may make the embedder create a peer: not one that is condemned here, nor one that was destroyed. */
-export function mayBeCreated(lifecycle: GroupLifecycle | undefined, peerId: PeerId): boolean {
+/**
+ * Says whether a message may make the embedder create a peer: not one that is condemned here, nor one that was destroyed. A damaged log may not
+ * know which peer that was: then only a membership later than the one that proved its end brings another, else it could come back without its vote.
+ */
+export function mayBeCreated(lifecycle: GroupLifecycle | undefined, peerId: PeerId, confVer: number): boolean {
   if (lifecycle?.state === "condemned") return false;
+  if (lifecycle?.state === "destroyed" && lifecycle.peerId === 0) return confVer > lifecycle.confVer;
   return lifecycle?.state !== "destroyed" || lifecycle.peerId < peerId;
 }
 

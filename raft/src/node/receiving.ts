@@ -117,7 +117,7 @@ export class Receiving {
       if (toPeer > group.peerId) this.#describe(fromStore, wire, (message) => host.onNewerPeer?.(message));
       return group;
     }
-    if (!mayBeCreated(host.log.group(groupId)?.lifecycle, toPeer)) return undefined;
+    if (!mayBeCreated(host.log.group(groupId)?.lifecycle, toPeer, wire.epoch?.confVer ?? 0)) return undefined;
     this.#describe(fromStore, wire, (message) => host.onUnknownPeer?.(message));
     return groups.get(groupId);
   }

@@ -113,13 +113,4 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     flavour: "crashes",
     caughtWithin: 150,
   },
-  {
-    name: "purgedTooEarly",
-    file: `${LOG}/purger.ts`,
-    find: "return oldest.deadSince <= pipeline.durableSequence ? oldest : undefined;",
-    replace: "return oldest;",
-    breaks: "a segment goes before what makes it useless is durable",
-    flavour: "snapshots",
-    caughtWithin: 150,
-  },
 ];

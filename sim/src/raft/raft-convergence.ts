@@ -15,9 +15,11 @@ export function whatIsMissing(
   for (const groupId of groups) {
     const leader = stores.find((store) => store.host?.group(groupId)?.isLeader === true)?.host?.group(groupId);
     if (leader === undefined) return `group ${groupId} has no leader: ${describe(stores, groupId)}`;
-    const { lastIndex, committed, confState, peers, error } = leader.status();
+    const { lastIndex, committed, applied, confState, peers, error } = leader.status();
     if (error !== undefined) return `group ${groupId}: its leader failed: ${error.message}`;
     if (committed < lastIndex) return `group ${groupId}: ${committed} of ${lastIndex} entries are committed`;
+    // Its followers may be ahead of it: what it says of the membership is as of what it has applied itself.
+    if (applied < committed) return `group ${groupId}: its leader applied ${applied} of ${committed}`;
     if (confState.votersOutgoing.length > 0) return `group ${groupId} is in a joint configuration`;
     if ((janitor.members(groupId)?.index ?? 0) > lastIndex) return `group ${groupId}: its leader lacks a configuration`;
     const prints = new Map<string, number>();

@@ -54,6 +54,27 @@ describe("proposal queue", () => {
     deepEqual(dropped, []);
   });
 
+  it("knows its proposals of a later term apart from those that an earlier one left open at the same indexes and above", () => {
+    queue = make(new ProposalBudget(1_000, 1_000), 8);
+    submit(["a", "b", "c"], 5, 29); // 30, 31, 32
+    submit(["d", "e"], 7, 29); // 30, 31: elected again, after another leader's entry at 29
+    equal(take(30, 7), "d");
+    equal(take(31, 7), "e");
+    equal(take(32, 7), undefined);
+    deepEqual(dropped, ["a STALE_COMMAND", "b STALE_COMMAND", "c STALE_COMMAND"]);
+    equal(queue.count, 0);
+  });
+
+  it("gives an earlier term's proposal its context where that one came through after all", () => {
+    queue = make(new ProposalBudget(1_000, 1_000), 8);
+    submit(["a", "b"], 5, 29);
+    submit(["d", "e"], 7, 29);
+    equal(take(30, 5), "a");
+    equal(take(31, 5), "b");
+    equal(take(32, 8), undefined);
+    deepEqual(dropped, ["d STALE_COMMAND", "e STALE_COMMAND"]);
+  });
+
   it("drops what another term's entry took the place of", () => {
     submit(["a", "b"], 3, 10);
     equal(take(11, 4), undefined);

@@ -48,7 +48,10 @@ export interface ProposalFigures {
   readonly latencyMs: number;
 }
 
-/** Keeps proposals in the order of their indexes, so that applying an entry finds its task at the head. */
+/**
+ * Keeps proposals in the order of their indexes, so that applying an entry finds its task at the head. Invariant: every applied index is
+ * taken, so that a proposal whose index has passed without it was overwritten, whatever others had the same index.
+ */
 export class ProposalQueue {
   readonly #options: ProposalQueueOptions;
   #parked: Parked[] = [];
@@ -249,8 +252,16 @@ export class ProposalQueue {
       this.#refuse(tasks, () => error);
       return true;
     }
+    const isBehind = index <= (this.#tracked.at(-1)?.index ?? 0);
     for (const task of tasks) this.#tracked.push({ index: index++, term, task, sinceMs });
+    if (isBehind) this.#sort();
     return true;
+  }
+
+  /** Puts what is tracked in order: what an earlier term of this leader left open may have the same indexes, or higher ones. */
+  #sort(): void {
+    this.#tracked = this.#tracked.slice(this.#head).sort((a, b) => a.index - b.index || a.term - b.term);
+    this.#head = 0;
   }
 
   /** Drops what is not in the log. */

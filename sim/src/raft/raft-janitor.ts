@@ -139,13 +139,17 @@ export function createJanitor(setting: JanitorSetting): Janitor {
     for (const { groupId, lifecycle } of [...log.groups()]) {
       const members = known.get(groupId);
       if (lifecycle.state === "destroyed" || members === undefined) continue;
-      const { conf, peers } = members;
-      const isMember = [...conf.voters, ...conf.votersOutgoing, ...conf.learners].includes(lifecycle.peerId);
+      const { conf, peers, index } = members;
+      // A damaged log may not know its peer's id: then any member on this store may be the one.
+      const isMember =
+        lifecycle.peerId === 0
+          ? peers.some(({ storeId }) => storeId === store.storeId)
+          : [...conf.voters, ...conf.votersOutgoing, ...conf.learners].includes(lifecycle.peerId);
       if (isMember && lifecycle.state === "live") continue;
       if (isMember || peers.some(({ peerId }) => peerId === lifecycle.peerId) || !isSettled(groupId, members)) continue;
       if (lifecycle.state === "condemned") setting.mark("condemnedReplaced");
       setting.mark("peerDestroyed");
-      store.destroyPeer(groupId);
+      store.destroyPeer(groupId, index);
     }
   };
 

@@ -1,5 +1,6 @@
 /** One store of a raft world: the real host, log and transport on a virtual disk, network and clock; can crash, come back, be lost. */
 import {
+  EMPTY_BYTES,
   InvariantError,
   readWholeFile,
   replaceFile,
@@ -88,8 +89,8 @@ export interface RaftProcess {
   crash(): void;
   pause(durationMs: number): void;
   jumpWall(deltaMs: number): void;
-  /** Ends the life of a group's peer here. */
-  destroyPeer(groupId: number): void;
+  /** Ends the life of a group's peer here, which the configuration at `membershipIndex` does not have. */
+  destroyPeer(groupId: number, membershipIndex: number): void;
 }
 
 /** A planned fault of the disk stops the process, as it should. */
@@ -198,6 +199,12 @@ export function createRaftProcess(setting: RaftSetting, storeId: number): RaftPr
       logger,
       limits: shape.limits,
       resolveStore: (id) => setting.addressOf(id),
+      // What a sender has applied stands for the membership that it knows.
+      describeGroup: (groupId) => ({
+        epoch: { confVer: machines.get(groupId)?.state.applied ?? 0, version: 1 },
+        startKey: EMPTY_BYTES,
+        endKey: EMPTY_BYTES,
+      }),
       onUnknownPeer: ({ groupId, toPeer }) => {
         const peers: readonly PeerInfo[] = [];
         startGroup(own, view, created, groupId, emptyState(toPeer, confStateOf(peers), peers));
@@ -372,14 +379,14 @@ export function createRaftProcess(setting: RaftSetting, storeId: number): RaftPr
     },
     pause: (durationMs) => time?.pause(durationMs),
     jumpWall: (deltaMs) => time?.jumpWall(deltaMs),
-    destroyPeer(groupId) {
+    destroyPeer(groupId, membershipIndex) {
       const own = time;
       const view = disk.view();
       if (own === undefined || host === undefined) return;
       machines.delete(groupId);
       condemned.delete(groupId);
       host
-        .destroyGroup(groupId, { confVer: 1, version: 1 })
+        .destroyGroup(groupId, { confVer: membershipIndex, version: 1 })
         .then(() => removeState(view, groupId))
         .catch((error: unknown) => {
           fail(RheaError.from(error), own);

@@ -79,11 +79,14 @@ export interface RaftNemesis {
 
 const LOOK_EVERY_MS = 0.3;
 const MAX_LOOKS = 100;
+/** After this long a removal has come through, or its leader is known to be another. */
+const SHRINKING_MS = 600;
 
 /** Makes a nemesis that is not started. */
 export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
   const { queue, random, net, walls, groups, janitor, mark } = setting;
   let isActive = false;
+  let shrunkAtMs = -Infinity;
 
   const stores = (): readonly RaftProcess[] => setting.stores();
   const nodes = (): string[] => stores().map(({ node }) => node);
@@ -338,6 +341,7 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
       const peers = at?.node.listPeers() ?? [];
       const voters = peers.filter(({ role }) => role === "voter");
       if (at === undefined || voters.length < 3) return;
+      shrunkAtMs = queue.nowMs;
       attempt("removed", () => at.node.removePeer(random.pick(peers).peerId));
     },
     change: () => {
@@ -351,6 +355,7 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
         free === undefined ? [] : [{ peerId: setting.newPeerId(), storeId: free.storeId, role: "voter" }];
       const next = [...kept, ...added];
       if (next.length < 2 || kept.length === 0 || (kept.length === voters.length && added.length === 0)) return;
+      shrunkAtMs = queue.nowMs;
       attempt("changePeers", () => at.node.changePeers(next));
     },
   };
@@ -369,6 +374,9 @@ export function createRaftNemesis(setting: RaftNemesisSetting): RaftNemesis {
     if (isWell()) disturbDisk({ queue, random, stores, hasMet: setting.hasMet, isWell, mark }, kind, victim());
   };
   const isWell = (): boolean =>
+    // A removal that nobody knows the outcome of may still leave two voters, of which one must not lose its disk.
+    walls.isClear &&
+    queue.nowMs - shrunkAtMs > SHRINKING_MS &&
     stores().every((store) => store.host !== undefined && !store.isDamaged) &&
     janitor.isTidy &&
     groups.every((groupId) => (janitor.members(groupId)?.conf.voters.length ?? 0) >= 3);

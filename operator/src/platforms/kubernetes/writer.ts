@@ -111,7 +111,10 @@ export function createWriter(
         const outcome = await kube.delete(resource, keyOf(seen), {
           ...options,
           propagationPolicy: "Background",
-          ...(uid === undefined || resourceVersion === undefined ? {} : { preconditions: { uid, resourceVersion } }),
+          preconditions: {
+            ...(uid === undefined ? {} : { uid }),
+            ...(resourceVersion === undefined ? {} : { resourceVersion }),
+          },
           ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
         });
         const object = { ...keyOf(seen), resource, ...(uid === undefined ? {} : { uid }) };
